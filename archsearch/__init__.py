@@ -1,0 +1,1 @@
+"""archsearch: neural architecture search for PyTorch, with a search-space language."""

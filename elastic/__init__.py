@@ -1,0 +1,1 @@
+"""Nested and growing weights."""

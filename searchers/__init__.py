@@ -1,0 +1,1 @@
+"""Searchers: policies that answer the decisions of a space."""

@@ -1,0 +1,1 @@
+"""The search-space language, and the ready-made spaces."""
