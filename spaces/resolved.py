@@ -1,0 +1,81 @@
+"""What a walk means: the network with every decision answered, and sizes still open.
+
+These few shapes are the whole interface between the language (which produces them) and settling and
+building (which consume them). Every part's `place` extends its parent's place by one step: ``.name`` or
+``[i]``, perhaps followed by ``(v1,v2)`` where a `Lazy` stood. `None` where a part stands is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A value that follows from the size of what reaches its module (`A.input` inside a Derived).
+
+    `evaluate` takes an `InputSize` (`.channels`, `.features`, `.shape`) and returns the value.
+    """
+
+    place: str
+    evaluate: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One torch module or function.
+
+    `arguments` go by parameter name. A value is plain, a list, tuple or dict of values, a `Formula`, or
+    another resolved part (a module that is an argument of a module). `infer` names the parameters that
+    follow from the input: parameter -> "channels" | "features" | "shape" | function of the input shapes.
+    `shape`, where given, is a function of (input shapes..., **arguments) that returns the output shape, for
+    modules that cannot run on torch's meta device.
+    """
+
+    place: str
+    target: Callable[..., Any] | str
+    arguments: Mapping[str, Any]
+    infer: Mapping[str, Any]
+    shape: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Parts one after the other. `items` says that they are items (of a Repeat, Permute or Subset), which a
+    `Branches` takes as so many branches."""
+
+    place: str
+    parts: tuple[Part, ...]
+    items: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """x + body(x). `project`: "auto" (made where shapes differ), a part used where shapes differ, or None."""
+
+    place: str
+    body: Part
+    project: Part | str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Several parts over one input, merged: "add", "mul", "concat" (over `dim`), or a part of many inputs."""
+
+    place: str
+    parts: tuple[Part, ...]
+    merge: Part | str = "concat"
+    dim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A part that is one module wherever its `key` stands: Shared(weights=True)."""
+
+    key: str
+    part: Part
+
+
+Part: TypeAlias = Leaf | Chain | Skip | Branches | Once | None
