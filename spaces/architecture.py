@@ -1,0 +1,82 @@
+"""Architecture: the answers that make one, and what follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from archsearch.errors import did_you_mean
+from archsearch.spaces.resolve import resolve
+
+if TYPE_CHECKING:
+    from archsearch.spaces.space import Space
+
+
+def answers_id(answers: Mapping[str, Any]) -> str:
+    """The id of a list of answers: 20 hexadecimal digits (80 bits of BLAKE2b).
+
+    Hashed is the JSON of the answers by path, sorted by path, so the order in which a space declares things
+    does not count. An int and a float differ (1 and 1.0), as answers do; a tuple counts as a list.
+    """
+    text = json.dumps(answers, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=10).hexdigest()
+
+
+class Architecture:
+    """A point of a space. Made by the space; equal when the answers are."""
+
+    __slots__ = ("_id", "_settled", "_values", "answers", "space")
+
+    def __init__(self, space: Space, answers: dict[str, Any]) -> None:
+        self.space = space
+        self.answers = answers
+        self._id: str | None = None
+        self._values: Any = None
+        self._settled: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"space": self.space, "answers": self.answers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["space"], state["answers"])  # type: ignore[misc]
+
+    @property
+    def assignment(self) -> dict[str, Any]:
+        """The answers by path, in the order of the walk; JSON-able."""
+        return dict(self.answers)
+
+    @property
+    def id(self) -> str:
+        """Hash of the answers (see `answers_id`)."""
+        if self._id is None:
+            self._id = answers_id(self.answers)
+        return self._id
+
+    @property
+    def values(self) -> Any:
+        """The resolved structure: values, and `archsearch.spaces.resolved` parts where modules stand."""
+        if self._values is None:
+            self._values = (resolve(self.space.compiler.root, self.answers),)
+        return self._values[0]
+
+    def __getitem__(self, key: str) -> Any:
+        """A value by its key in the space's dict, or an answer by its path."""
+        values = self.values
+        if isinstance(values, Mapping) and key in values:
+            return values[key]
+        if key in self.answers:
+            return self.answers[key]
+        known = [*values, *self.answers] if isinstance(values, Mapping) else list(self.answers)
+        raise KeyError(f"{key!r} is neither a key of the space nor a decision of this architecture"
+                       f"{did_you_mean(key, known)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Architecture) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"Architecture({', '.join([f'{p}={a!r}' for p, a in self.answers.items()])})"

@@ -1,0 +1,105 @@
+"""What can be said of a node without walking it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from archsearch.spaces.node import Node
+from archsearch.spaces.nodes import (
+    Choice,
+    Derived,
+    Integer,
+    Lazy,
+    Module,
+    Optional,
+    Parallel,
+    Permute,
+    Real,
+    Repeat,
+    Residual,
+    Scope,
+    Sequential,
+    Shared,
+    Subset,
+    is_decision,
+)
+
+
+class Facts(NamedTuple):
+    """names: decided or shared inside; unknown: something is only known when it is expanded; open: decides."""
+
+    names: frozenset[str] = frozenset()
+    unknown: bool = False
+    open: bool = False
+
+
+def children(node: Any) -> list[Any]:
+    """What a node holds, in the order of the walk. A Repeat's function of the index is not called."""
+    match node:
+        case Choice():
+            return list(node.branches.values()) if node.branches else []
+        case Sequential() | Permute() | Subset():
+            return list(node.members.values())
+        case Parallel():
+            return [*node.members.values(), node.merge]
+        case Residual():
+            return [node.node, node.project]
+        case Repeat():
+            return [node.times] if callable(node.node) and not isinstance(node.node, Node) else [node.times, node.node]
+        case Optional() | Scope() | Shared():
+            return [node.node]
+        case Lazy() | Module():
+            return list(node.arguments.values())
+        case Derived():
+            return [child for _, child in node.children()]
+        case Mapping():
+            return list(node.values())
+        case list() | tuple():
+            return list(node)
+    return []
+
+
+class FactTable:
+    """Facts of nodes, remembered by identity (the table keeps the nodes alive)."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, Facts]] = {}
+
+    def of(self, node: Any) -> Facts:
+        """The facts of a node."""
+        if not isinstance(node, Node | Mapping | list | tuple):
+            return Facts()
+        known = self._known.get(id(node))
+        if known is None:
+            names: set[str] = set()
+            unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not has_node_or_node(node.node))
+            is_open = unknown or asks(node)
+            for child in children(node):
+                facts = self.of(child)
+                names |= facts.names
+                unknown = unknown or facts.unknown
+                is_open = is_open or facts.open
+            name = getattr(node, "name", None)
+            if name is not None:
+                names.add(name)
+            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open))
+        return known[1]
+
+
+def has_node_or_node(node: Any) -> bool:
+    return isinstance(node, Node | Mapping | list | tuple)
+
+
+def asks(node: Any) -> bool:
+    """Whether a node itself asks something."""
+    if isinstance(node, Choice | Integer | Real | Permute):
+        return node.decision.size > 1
+    if isinstance(node, Optional):
+        return True
+    if isinstance(node, Subset):
+        return not (node.minimum == node.maximum and node.minimum in (0, len(node.members)))
+    return False
+
+
+__all__ = ["FactTable", "Facts", "asks", "children", "is_decision"]

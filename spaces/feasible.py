@@ -1,0 +1,191 @@
+"""Which answers leave a completion that the constraints allow.
+
+Rejection alone is hopeless on tight constraints (12 non-decreasing widths are 455 of 16.7 million), so a
+constrained decision is only offered the answers after which the rest can still be completed: a depth-first
+search over what the constraints read, which remembers the states without a completion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archsearch.errors import Infeasible
+from archsearch.spaces.decisions import Decision, Options
+from archsearch.spaces.facts import FactTable
+from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
+from archsearch.spaces.resolve import own_path
+from archsearch.spaces.walk import open_step
+
+# Past this many states the search gives up, and walks redraw instead.
+MAX_STATES = 200_000
+
+
+class TooManyStates(Exception):
+    """The search for a completion went past its limit."""
+
+
+class Feasibility:
+    """The guide of a space with `require`.
+
+    Args:
+        compiler: the programs of the space, with its constraints by path.
+        names: every name that a constraint reads anywhere in the space.
+    """
+
+    def __init__(self, compiler: Compiler, names: frozenset[str], facts: FactTable) -> None:
+        self.compiler = compiler
+        self.names = names
+        self.facts = facts
+        self.hopeless: set[Any] = set()
+        self.numbers: dict[Any, int] = {}
+        self.relevance: dict[int, tuple[Step, bool]] = {}
+        self.reads: set[str] = set()
+        self.gave_up = False
+
+    def narrow(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
+        """The decision with only the answers that leave a completion."""
+        if self.gave_up or decision.options is None or not self.relevant(step):
+            return decision
+        kept = []
+        try:
+            for answer in decision.options:
+                answers[step.path] = answer
+                if self.allowed(step.path, answers):
+                    inner = step.programs[answer] if step.programs is not None else ()
+                    after = (inner, 0, rest) if inner else rest
+                    if self.completes(after, answers, entered):
+                        kept.append(answer)
+        except TooManyStates:
+            self.gave_up = True
+            return decision
+        finally:
+            answers.pop(step.path, None)
+        if len(kept) == decision.size:
+            return decision
+        return Options(tuple(kept), decision.kind, getattr(decision, "chance", None) if len(kept) > 1 else None)
+
+    def allowed(self, path: str, answers: Answers) -> bool:
+        return all([constraint.allows(answers) for constraint in self.compiler.constraints.get(path, ())])
+
+    def completes(self, rest: Any, answers: Answers, entered: set[str]) -> bool:
+        """Whether the walk from here on has a completion. An explicit stack: spaces may be deep."""
+        answers = dict(answers)
+        entered = set(entered)
+        trail: list[tuple[Any, ...]] = []
+        pending: list[Any] = []
+        while True:
+            state, step, options, rest = self.advance(rest, answers, entered)
+            if step is None:
+                return True
+            if state not in self.hopeless:
+                trail.append((state, step, options, rest, list(answers), frozenset(entered)))
+                pending.append(state)
+            if not trail:
+                return False
+            while trail:
+                state, step, options, after, before, was_entered = trail[-1]
+                keep = set(before)
+                for path in [path for path in answers if path not in keep]:
+                    del answers[path]
+                entered.clear()
+                entered.update(was_entered)
+                moved = False
+                for answer in options:
+                    answers[step.path] = answer
+                    if self.allowed(step.path, answers):
+                        inner = step.programs[answer] if step.programs is not None else ()
+                        rest = (inner, 0, after) if inner else after
+                        moved = True
+                        break
+                    del answers[step.path]
+                if moved:
+                    break
+                self.hopeless.add(state)
+                if len(self.hopeless) > MAX_STATES:
+                    raise TooManyStates
+                trail.pop()
+            else:
+                return False
+
+    def advance(self, rest: Any, answers: Answers, entered: set[str]) -> tuple[Any, Step | None, Any, Any]:
+        """Go on to the next decision that matters and is open; None as step at the end."""
+        while rest is not None:
+            program, i, outer = rest
+            if i == len(program):
+                rest = outer
+                continue
+            here = rest
+            step: Step = program[i][4]
+            rest = (program, i + 1, outer)
+            if not self.relevant(step):
+                continue
+            if step.decision is None:
+                opened = open_step(step, answers, entered)
+                if opened:
+                    rest = (opened, 0, rest)
+            elif step.path in answers:
+                inner = step.programs[answers[step.path]] if step.programs is not None else ()
+                if inner:
+                    rest = (inner, 0, rest)
+            elif step.decision.options is not None:
+                return (self.number(here), self.live(answers), frozenset(entered)), step, iter(step.decision.options), rest
+        return None, None, None, None
+
+    def number(self, rest: Any) -> int:
+        """A number for what is still to come: equal for equal rests."""
+        chain = []
+        while rest is not None:
+            chain.append((id(rest[0]), rest[1]))
+            rest = rest[2]
+        number = 0
+        for link in reversed(chain):
+            number = self.numbers.setdefault((link, number), len(self.numbers) + 1)
+        return number
+
+    def live(self, answers: Answers) -> frozenset[Any]:
+        """The answers that still matter: of constraints not yet checked, and those that something reads."""
+        kept = []
+        for path, answer in answers.items():
+            constraints = self.compiler.constraints.get(path, ())
+            if path in self.reads or any([any([p not in answers for p in c.paths]) for c in constraints]):
+                kept.append((path, answer))
+            elif path in self.names:
+                kept.append((path, None))
+        return frozenset(kept)
+
+    def relevant(self, step: Step) -> bool:
+        """Whether a constraint reads the step, or may read something behind it."""
+        known = self.relevance.get(id(step))
+        if known is None:
+            known = self.relevance[id(step)] = (step, self.find_relevance(step))
+        return known[1]
+
+    def find_relevance(self, step: Step) -> bool:
+        if step.decision is not None and step.path in self.compiler.constraints:
+            return True
+        if step.path in self.reads:
+            return True
+        if step.programs is None:
+            return False
+        facts = self.facts.of(step.site.node)
+        matters = facts.unknown or bool(facts.names & self.names)
+        if matters and step.kind == TURN:
+            self.reads.update(step.reads)
+            self.relevance.clear()
+        if matters and step.shared:
+            self.reads.add(step.path)
+        return matters
+
+
+def redraw_path(constraints: list[Any], answers: Answers) -> str:
+    """The last decision that a refused constraint reads."""
+    order = {path: i for i, path in enumerate(answers)}
+    return max([path for constraint in constraints for path in constraint.paths if path in order], key=order.__getitem__)
+
+
+def nothing(decision_path: str, compiler: Compiler) -> Infeasible:
+    texts = sorted({c.text() for constraints in compiler.constraints.values() for c in constraints})
+    return Infeasible(f"{decision_path}: no answer leaves anything that the constraints allow: {'; '.join(texts)}")
+
+
+__all__ = ["Feasibility", "Program", "nothing", "own_path", "redraw_path"]

@@ -1,0 +1,267 @@
+"""From answers to what they mean: values, and parts where modules stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from archsearch.errors import SpaceError
+from archsearch.spaces.facts import FactTable
+from archsearch.spaces.node import Node, deep_recursion, has_node, is_scalar
+from archsearch.spaces.nodes import (
+    Choice,
+    Derived,
+    InputValue,
+    Integer,
+    Lazy,
+    Module,
+    Optional,
+    Parallel,
+    Permute,
+    Real,
+    Repeat,
+    Residual,
+    Scope,
+    Sequential,
+    Shared,
+    Subset,
+    is_module,
+    member_key,
+)
+from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.sites import Site, join
+
+PARTS = (Leaf, Chain, Skip, Branches, Once)
+
+
+def resolve(site: Site, answers: Mapping[str, Any]) -> Any:
+    """The meaning of the node at a site under `answers`.
+
+    Modules become `archsearch.spaces.resolved` parts, values Python values; a Derived that reads
+    `A.input` becomes a `Formula`.
+    """
+    with deep_recursion():
+        return meaning(site, answers)
+
+
+def meaning(site: Site, answers: Mapping[str, Any]) -> Any:
+    node = site.node
+    match node:
+        case Choice():
+            return of_choice(site, node, answers)
+        case Integer() | Real():
+            return own_answer(site, node, answers)
+        case Derived():
+            return of_derived(site, node, answers)
+        case InputValue():
+            return Formula(site.place, lambda size: getattr(size, node.field))
+        case Module():
+            arguments = {k: meaning(site.child(f".{k}", v), answers) for k, v in node.arguments.items()}
+            return Leaf(site.place, node.target, arguments, node.infer, node.shape)
+        case Sequential():
+            return Chain(site.place, parts_of(site, node.members, answers))
+        case Parallel():
+            merge = node.merge
+            if isinstance(merge, Node):
+                merge = as_part(meaning(site.child(".merge", merge), answers), site)
+            return Branches(site.place, parts_of(site, node.members, answers), merge, node.dim)
+        case Residual():
+            project = node.project
+            if isinstance(project, Node):
+                project = as_part(meaning(site.child(".project", project), answers), site)
+            return Skip(site.place, as_part(meaning(site.child("[0]", node.node), answers), site), project)
+        case Optional():
+            if not answers[own_path(site, node.name)]:
+                return None
+            return wrap(site, meaning(site.child(".present", node.node), answers))
+        case Repeat():
+            return of_repeat(site, node, answers)
+        case Permute():
+            order = own_answer(site, node, answers)
+            steps = {member_key(step): (step, member) for step, member in node.members.items()}
+            picked = [steps[key] for key in order]
+            return items(site, [meaning(site.child(step, member), answers) for step, member in picked], node)
+        case Subset():
+            return of_subset(site, node, answers)
+        case Lazy():
+            suffix, arguments = lazy_suffix(site, node, answers)
+            inside = expand_lazy(site, node, suffix, arguments)
+            value = meaning(inside, answers)
+            return wrap(site, value) if suffix else value
+        case Scope():
+            return meaning(site.inside(node.node, site.frame.scope(site.path, node.names)), answers)
+        case Shared():
+            path = site.frame.path(node.name, site.place)
+            value = meaning(site.inside(node.node, site.frame.shared(), path, path), answers)
+            return Once(path, value) if node.weights and isinstance(value, PARTS) else value
+        case Mapping():
+            return {key: meaning(site.child(f".{key}", child), answers) for key, child in node.items()}
+        case list():
+            return [meaning(site.child(f"[{i}]", child), answers) for i, child in enumerate(node)]
+        case tuple():
+            inside_all = [meaning(site.child(f"[{i}]", child), answers) for i, child in enumerate(node)]
+            return tuple(inside_all)
+    return node
+
+
+def own_path(site: Site, name: str | None) -> str:
+    return (site.path or "root") if name is None else site.frame.path(name, site.place)
+
+
+def own_answer(site: Site, node: Any, answers: Mapping[str, Any]) -> Any:
+    """The answer of a decision; the only option where there is one."""
+    if node.decision.size == 1:
+        return node.decision.options[0]
+    return answers[own_path(site, node.name)]
+
+
+def of_choice(site: Site, node: Choice, answers: Mapping[str, Any]) -> Any:
+    answer = own_answer(site, node, answers)
+    if node.branches is None:
+        return answer
+    return wrap(site, meaning(site.child(f".{answer}", node.branches[answer]), answers))
+
+
+def wrap(site: Site, value: Any) -> Any:
+    """A part one step further in keeps that step in the module tree."""
+    if isinstance(value, PARTS):
+        return Chain(site.place, (value,), isinstance(value, Chain) and value.items)
+    return value
+
+
+def items(site: Site, values: list[Any], node: Any) -> Any:
+    """Items: a chain of parts, or a list of values."""
+    if any([isinstance(value, PARTS) for value in values]) or is_module(node):
+        return Chain(site.place, tuple([as_part(value, site) for value in values]), items=True)
+    return values
+
+
+def as_part(value: Any, site: Site) -> Part:
+    if value is None or isinstance(value, PARTS):
+        return value
+    if isinstance(value, list):
+        return Chain(site.place, tuple([as_part(item, site) for item in value]), items=True)
+    raise SpaceError(f"{site.place or 'root'}: a module was expected here, but got the value {value!r}")
+
+
+def parts_of(site: Site, members: Mapping[str, Any], answers: Mapping[str, Any]) -> tuple[Part, ...]:
+    parts = []
+    for step, child in members.items():
+        if child is not None:
+            inside = site.child(step, child)
+            parts.append(as_part(meaning(inside, answers), inside))
+    return tuple(parts)
+
+
+def of_repeat(site: Site, node: Repeat, answers: Mapping[str, Any]) -> Any:
+    times = node.times
+    if isinstance(times, Choice | Integer) and getattr(times, "branches", None) is None:
+        times = own_answer(site, times, answers)
+    elif isinstance(times, Node):
+        times = meaning(site.child(".times", times), answers)
+    copies = []
+    for i in range(times):
+        copy = site.children.get(f"[{i}]") or site.child(f"[{i}]", node.copy(i), "[*]" if node.tied else None)
+        copies.append(meaning(copy, answers))
+    return items(site, copies, node)
+
+
+def of_subset(site: Site, node: Subset, answers: Mapping[str, Any]) -> Any:
+    base = site.path if node.name is None else site.frame.path(node.name, site.place)
+    members = []
+    chosen = 0
+    left = len(node.members)
+    for step, member in node.members.items():
+        left -= 1
+        present = answers.get(join(base, step))
+        if present is None:
+            # Not asked because it is forced: out when full, in when all that are left are needed.
+            present = chosen < node.maximum and chosen + left < node.minimum
+        if present:
+            chosen += 1
+            outer = site.child(step, None)
+            members.append(wrap(outer, meaning(outer.child(".present", member), answers)))
+    return items(site, members, node)
+
+
+def of_derived(site: Site, node: Derived, answers: Mapping[str, Any]) -> Any:
+    values = [meaning(site.child(step, child), answers) for step, child in node.children()]
+    if any([has_formula(value) for value in values]):
+        return Formula(site.place, lambda size: call(site, node, [settled(value, size) for value in values]))
+    return call(site, node, values)
+
+
+def has_formula(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any([has_formula(item) for item in value])
+    return isinstance(value, Formula)
+
+
+def settled(value: Any, size: Any) -> Any:
+    if isinstance(value, Formula):
+        return value.evaluate(size)
+    if isinstance(value, list | tuple):
+        return type(value)([settled(item, size) for item in value])
+    return value
+
+
+def call(site: Site, node: Derived, values: list[Any]) -> Any:
+    """The value of a Derived; a closed node that it returns is resolved at its place."""
+    positional = values[: len(node.operands)]
+    try:
+        result = node.function(*positional, **dict(zip(node.values, values[len(node.operands) :], strict=True)))
+    except Exception as error:
+        name = getattr(node.function, "__name__", repr(node.function))
+        raise SpaceError(f"{site.place or 'root'}: Derived's {name} raised {type(error).__name__}: {error}") from error
+    if not has_node(result):
+        return result
+    if FactTable().of(result).open:
+        raise SpaceError(f"{site.place or 'root'}: a Derived may return a closed node only; use Lazy for {result!r}")
+    return meaning(Site(result, site.place, site.path, site.frame, site.owner), {})
+
+
+def lazy_suffix(
+    site: Site, node: Lazy, answers: Mapping[str, Any], facts: FactTable | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The step ``(v1,v2)`` of a Lazy's expansion, and the values of its arguments."""
+    facts = facts or FactTable()
+    arguments = {}
+    shown = []
+    for name, argument in node.arguments.items():
+        value = arguments[name] = resolve(site.child(f".{name}", argument), answers) if has_node(argument) else argument
+        if facts.of(argument).open:
+            if not (is_scalar(value) or isinstance(value, tuple)):
+                raise SpaceError(
+                    f"{site.place or 'root'}: Lazy's argument {name} must be a scalar or a tuple, but got {value!r}"
+                )
+            shown.append(show_value(value))
+    return (f"({','.join(shown)})" if shown else ""), arguments
+
+
+def show_value(value: Any) -> str:
+    if isinstance(value, str) and value.isidentifier() and value not in ("true", "false", "null"):
+        return value
+    return json.dumps(value, separators=(",", ":"))
+
+
+def expand_lazy(site: Site, node: Lazy, suffix: str, arguments: Mapping[str, Any]) -> Site:
+    """The site of what a Lazy's function returns; the function is called once for each expansion."""
+    key = f"={suffix}"
+    inside = site.children.get(key)
+    if inside is None:
+        name = getattr(node.function, "__name__", repr(node.function))
+        try:
+            expansion = node.function(**arguments)
+        except Exception as error:
+            raise SpaceError(
+                f"{site.place or 'root'}: Lazy's {name}({show_call(arguments)}) raised {type(error).__name__}: {error}"
+            ) from error
+        inside = site.children[key] = Site(
+            expansion, site.place + suffix, site.path + suffix, site.frame, site.owner
+        )
+    return inside
+
+
+def show_call(arguments: Mapping[str, Any]) -> str:
+    return ", ".join([f"{k}={v!r}" for k, v in arguments.items()])

@@ -1,0 +1,260 @@
+"""Space: a program of decisions. Architecture: the list of answers."""
+
+from __future__ import annotations
+
+import random as random_module
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from archsearch.errors import AssignmentError, Infeasible, SpaceError, did_you_mean
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.check import check_space, constraint_paths
+from archsearch.spaces.decisions import Decision, frozen
+from archsearch.spaces.facts import FactTable
+from archsearch.spaces.feasible import Feasibility, nothing, redraw_path
+from archsearch.spaces.node import Node, has_node
+from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint
+from archsearch.spaces.require import as_requirements
+from archsearch.spaces.resolve import resolve
+from archsearch.spaces.tensor import Tensor
+from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
+
+# After this many refusals in a row a filter is taken to refuse everything.
+MAX_REFUSALS = 10_000
+
+
+class Space:
+    """A space of architectures.
+
+    Args:
+        root: a node, or a (nested) dict or list of nodes: `Space({"model": model, "lr": Real(1e-4, 1e-1, log=True)})`.
+        input_shape: the shape of one float32 input, without the batch.
+        inputs: several inputs by name: `{"ids": Tensor(128, dtype="int64", below=50257)}`.
+        require: constraints over decisions, part of `size()`, `enumerate()` and `sample()`: functions whose
+            parameters are names of decisions or keys of the space's dict, or `Require(fn, "a", "b")`.
+        where: constraints over whole architectures, `lambda arch: arch.parameters < 2e6`; they filter
+            samples and enumeration and are no part of `size()`.
+        max_decisions: decisions and expansions in one architecture; a grammar beyond it raises EndlessSpace.
+    """
+
+    def __init__(
+        self,
+        root: Any,
+        *,
+        input_shape: Iterable[int] | None = None,
+        inputs: Mapping[str, Tensor] | None = None,
+        require: Any = (),
+        where: Any = (),
+        max_decisions: int = 10_000,
+    ) -> None:
+        if not has_node(root) and not isinstance(root, Mapping | list):
+            raise SpaceError(f"Space takes a node, or a dict or list of nodes, but got {root!r}")
+        if input_shape is not None and inputs is not None:
+            raise SpaceError("Space takes input_shape= or inputs=, not both")
+        if type(max_decisions) is not int or max_decisions < 1:
+            raise SpaceError(f"Space(max_decisions=...) must be a positive integer, but got {max_decisions!r}")
+        self.root = root
+        self.inputs = {"input": Tensor(*input_shape)} if input_shape is not None else dict(inputs or {})
+        self.require = as_requirements(require)
+        self.where: tuple[Callable[[Architecture], Any], ...] = (where,) if callable(where) else tuple(where)
+        self.max_decisions = max_decisions
+        self.facts = FactTable()
+        names = check_space(root, self.require)
+        self._required_names = names
+        self._compiler: Compiler | None = None
+        self._guide: Feasibility | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "root": self.root,
+            "inputs": self.inputs,
+            "require": self.require,
+            "where": self.where,
+            "max_decisions": self.max_decisions,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(  # type: ignore[misc]
+            state["root"],
+            inputs=state["inputs"],
+            require=state["require"],
+            where=state["where"],
+            max_decisions=state["max_decisions"],
+        )
+
+    @property
+    def compiler(self) -> Compiler:
+        """The programs of the space; made anew when a grammar has filled the memory with places."""
+        compiler = self._compiler
+        if compiler is None or compiler.num_programs > MAX_SITES:
+            compiler = self._compiler = Compiler(self.root, self.facts)
+            for require in self.require:
+                compiler.add_constraint(Constraint(require, constraint_paths(self.root, require)))
+            self._guide = None
+            if self._required_names:
+                self._guide = Feasibility(compiler, self._required_names, self.facts)
+        return compiler
+
+    def walk(self, decide: Decide) -> Answers:
+        """The answers, in the order of the walk, that `decide(decision, path)` gives.
+
+        Where constraints leave no completion for an answer, the decision is narrowed before it is asked.
+        """
+        compiler = self.compiler
+        program = compiler.program(compiler.root)
+        if self._guide is None:
+            return walk(program, decide, self.max_decisions)
+        return self._walk_constrained(decide)
+
+    def _walk_constrained(self, decide: Decide) -> Answers:
+        compiler = self.compiler
+
+        def ask(decision: Decision, path: str) -> Any:
+            if decision.size == 0:
+                raise nothing(path, compiler)
+            return decision.options[0] if decision.size == 1 else decide(decision, path)  # type: ignore[index]
+
+        program = compiler.program(compiler.root)
+        answers = walk(program, ask, self.max_decisions, self._guide)
+        for _ in range(MAX_REFUSALS):
+            refused = self.refused(answers)
+            if not refused:
+                return answers
+            # No table of completions (reals, or too many states): draw the last decision that is read again.
+            again = redraw_path(refused, answers)
+            before = answers
+            answers = walk(
+                program,
+                lambda d, p, before=before, again=again: before[p] if p in before and p != again else ask(d, p),
+                self.max_decisions,
+                self._guide,
+            )
+        raise Infeasible(
+            f"{MAX_REFUSALS} draws in a row were refused by {', '.join([c.text() for c in refused])}; "
+            "a constraint over fewer names is easier"
+        )
+
+    def refused(self, answers: Answers) -> list[Constraint]:
+        """The constraints that do not allow these answers."""
+        seen: dict[int, Constraint] = {}
+        for path in answers:
+            for constraint in self.compiler.constraints.get(path, ()):
+                seen[id(constraint)] = constraint
+        return [constraint for constraint in seen.values() if not constraint.allows(answers)]
+
+    def resolve(self, decide: Decide) -> Any:
+        """The resolved structure under the answers of `decide(decision, path)`."""
+        return resolve(self.compiler.root, self.walk(decide))
+
+    def sample(self, rng: random_module.Random) -> Architecture:
+        """Draw an architecture, uniform over the options of each decision.
+
+        Raises:
+            Infeasible: constraints refuse everything that was drawn.
+            EndlessSpace: a grammar did not end.
+        """
+        if not self.where and not self.require and not self._required_names:
+            compiler = self._compiler if self._compiler is not None else self.compiler
+            program = compiler.root.program or compiler.program(compiler.root)
+            if compiler.num_programs > MAX_SITES:
+                self._compiler = None
+            return Architecture(self, sample_plain(program, rng.random, self.max_decisions))
+        return self.first_allowed(lambda: self.walk(lambda decision, path: decision.draw(rng.random)))
+
+    def first_allowed(self, propose: Callable[[], Answers]) -> Architecture:
+        """The first proposal that `where` allows; after 10,000 refusals an error with each filter's share."""
+        refusals = [0] * len(self.where)
+        for _ in range(MAX_REFUSALS):
+            arch = Architecture(self, propose())
+            for i, allows in enumerate(self.where):
+                if not allows(arch):
+                    refusals[i] += 1
+                    break
+            else:
+                return arch
+        shares = [
+            f"{getattr(f, '__name__', repr(f))} (where[{i}]) {n / MAX_REFUSALS:.0%}"
+            for i, (f, n) in enumerate(zip(self.where, refusals, strict=True))
+        ]
+        raise Infeasible(f"where= refused {MAX_REFUSALS} architectures in a row: {', '.join(shares)}")
+
+    def allowed(self, arch: Architecture) -> bool:
+        """Whether `where` allows an architecture."""
+        return all([allows(arch) for allows in self.where])
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every architecture, in the order of the options.
+
+        Raises:
+            SpaceError: the space has a Real.
+        """
+        compiler = self.compiler
+        for answers in enumerate_answers(compiler, self.max_decisions, self._guide):
+            arch = Architecture(self, answers)
+            if self._guide is not None and self._guide.gave_up and self.refused(answers):
+                continue
+            if self.allowed(arch):
+                yield arch
+
+    def architecture(self, assignment: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Architecture:
+        """The architecture of these answers, checked: `assignment` maps paths to answers, perhaps from JSON.
+
+        Raises:
+            AssignmentError: an answer is missing, not allowed, or of a decision that is not asked.
+        """
+        given = read_assignment(assignment)
+        compiler = self.compiler
+
+        def replay(decision: Decision, path: str) -> Any:
+            if path not in given:
+                raise AssignmentError(
+                    f"{path}: no answer given, {decision.expected()}{did_you_mean(path, given.keys() - used)}", path
+                )
+            used.add(path)
+            try:
+                return decision.parse(given[path])
+            except ValueError as error:
+                raise AssignmentError(f"{path}: {error}", path) from None
+
+        used: set[str] = set()
+        answers = walk(compiler.program(compiler.root), replay, self.max_decisions)
+        for path in given:
+            if path not in answers:
+                known = path in compiler.paths
+                why = "is not asked under these answers" if known else "is not a decision of the space"
+                raise AssignmentError(f"{path}: {why}{'' if known else did_you_mean(path, answers)}", path)
+        for constraint in self.refused(answers):
+            values = ", ".join([f"{path}={answers[path]!r}" for path in constraint.paths])
+            raise AssignmentError(f"{constraint.text()} does not allow {values}", constraint.paths[0])
+        arch = Architecture(self, answers)
+        for i, allows in enumerate(self.where):
+            if not allows(arch):
+                raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
+        return arch
+
+    def __repr__(self) -> str:
+        return f"Space({self.root!r})" if isinstance(self.root, Node) else f"Space({{{', '.join(self.root)}}})"
+
+
+def read_assignment(assignment: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    if isinstance(assignment, Mapping):
+        pairs = list(assignment.items())
+    elif isinstance(assignment, str) or not isinstance(assignment, Iterable):
+        raise AssignmentError(f"an assignment maps paths to answers, but got {assignment!r}")
+    else:
+        pairs = []
+        for pair in assignment:
+            if isinstance(pair, str) or not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise AssignmentError(f"an assignment is a dict or a list of (path, answer) pairs, but has {pair!r}")
+            pairs.append(tuple(pair))
+    given: dict[str, Any] = {}
+    for path, answer in pairs:
+        if not isinstance(path, str):
+            raise AssignmentError(f"paths are strings, but got {path!r}")
+        if path in given:
+            raise AssignmentError(f"{path}: answered twice", path)
+        given[path] = frozen(answer)
+    return given
+
+
+__all__ = ["Architecture", "Space"]
