@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random as random_module
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from archsearch.errors import AssignmentError, Infeasible, SpaceError, did_you_mean
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.check import check_space, constraint_paths
+from archsearch.spaces.count import Count
 from archsearch.spaces.decisions import Decision, frozen
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, nothing, redraw_path
@@ -63,6 +65,7 @@ class Space:
         self._required_names = names
         self._compiler: Compiler | None = None
         self._guide: Feasibility | None = None
+        self._size: int | float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -195,6 +198,36 @@ class Space:
                 continue
             if self.allowed(arch):
                 yield arch
+
+    def size(self) -> int | float:
+        """The exact number of architectures that the decisions and `require` allow; math.inf with a Real.
+
+        Raises:
+            SizeTooHard: the count needs more than a million states; the message names what causes it.
+        """
+        if self._size is None:
+            self._size = Count(self.root, self.require).total()
+        return self._size
+
+    def estimate_size(self, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
+        """An unbiased estimate of the size and its standard error, from random walks (Knuth 1975)."""
+        rng = random_module.Random(seed)
+        weights = []
+        for _ in range(draws):
+            weight = 1.0
+
+            def decide(decision: Decision, path: str) -> Any:
+                nonlocal weight
+                answer = decision.draw(rng.random)
+                chance = getattr(decision, "chance", None)
+                weight *= decision.size if chance is None else 1 / (chance if answer else 1 - chance)
+                return answer
+
+            compiler = self.compiler
+            answers = walk(compiler.program(compiler.root), decide, self.max_decisions)
+            weights.append(0.0 if self.refused(answers) else weight)
+        mean = math.fsum(weights) / draws
+        return mean, math.sqrt(math.fsum([(w - mean) ** 2 for w in weights]) / max(1, draws - 1) / draws)
 
     def architecture(self, assignment: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Architecture:
         """The architecture of these answers, checked: `assignment` maps paths to answers, perhaps from JSON.
