@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import did_you_mean
 from archsearch.spaces.resolve import resolve
+from archsearch.spaces.text import architecture_text
 
 if TYPE_CHECKING:
     from archsearch.spaces.space import Space
@@ -77,6 +78,9 @@ class Architecture:
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    def __str__(self) -> str:
+        return architecture_text(self)
 
     def __repr__(self) -> str:
         return f"Architecture({', '.join([f'{p}={a!r}' for p, a in self.answers.items()])})"

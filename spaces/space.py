@@ -12,6 +12,7 @@ from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.check import check_space, constraint_paths
 from archsearch.spaces.count import Count
 from archsearch.spaces.decisions import Decision, frozen
+from archsearch.spaces.describe import describe
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, nothing, redraw_path
 from archsearch.spaces.node import Node, has_node
@@ -19,6 +20,7 @@ from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint
 from archsearch.spaces.require import as_requirements
 from archsearch.spaces.resolve import resolve
 from archsearch.spaces.tensor import Tensor
+from archsearch.spaces.text import space_text
 from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
 
 # After this many refusals in a row a filter is taken to refuse everything.
@@ -264,6 +266,13 @@ class Space:
             if not allows(arch):
                 raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
         return arch
+
+    def describe(self) -> dict[str, Any]:
+        """The space as JSON-able data: what the record keeps (LANGUAGE.md section 10)."""
+        return describe(self)
+
+    def __str__(self) -> str:
+        return space_text(self)
 
     def __repr__(self) -> str:
         return f"Space({self.root!r})" if isinstance(self.root, Node) else f"Space({{{', '.join(self.root)}}})"
