@@ -1,0 +1,207 @@
+"""From a settled network to real torch modules.
+
+The names in the module tree follow places: what stands at ``body[2].op.conv`` is registered as
+``body.2.op.conv`` below the root, and torch's own containers are used where they do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from archsearch.errors import BuildError
+from archsearch.spaces import layers
+from archsearch.spaces.mistakes import call
+from archsearch.spaces.node import deep_recursion
+from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Skip
+from archsearch.spaces.settled import Settled
+from archsearch.spaces.sized import Argument
+from archsearch.spaces.targets import label, load
+
+
+class Made:
+    """The modules that are one wherever they stand (`Once`), as far as they have been made.
+
+    Attributes:
+        modules: by key.
+        registered: the keys of those that stand in the module tree already.
+    """
+
+    def __init__(self) -> None:
+        self.modules: dict[str, nn.Module] = {}
+        self.registered: set[str] = set()
+
+    def register(self, module: nn.Module) -> None:
+        """Note which of them stand in the tree with `module`."""
+        held = set(module.modules())
+        self.registered.update([key for key, shared in self.modules.items() if shared in held])
+
+    def clear(self) -> None:
+        self.modules.clear()
+        self.registered.clear()
+
+
+def build(settled: Settled, device: torch.device | str | None = None, seed: int | None = None) -> nn.Module:
+    """The network as plain torch modules.
+
+    Args:
+        settled: the network with its sizes.
+        device: where it shall be; torch's default device if None. Weights are drawn on the CPU, so that a seed
+            means the same on every device ("meta" draws none).
+        seed: of the weights. Torch's global generators are left as they were. None draws from them, as torch does.
+
+    Raises:
+        BuildError: a constructor refuses its arguments.
+    """
+    place = torch.device(device) if device is not None else torch.get_default_device()
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        with torch.device("meta" if place.type == "meta" else "cpu"), deep_recursion():
+            module = make(settled, Made())
+    return module if place.type in ("cpu", "meta") else module.to(place)
+
+
+def make(settled: Settled, made: Made, standing: bool = True) -> nn.Module:
+    """One part.
+
+    Args:
+        settled: the part with its sizes.
+        made: what has been made already, of what is one module at several places.
+        standing: whether it stands in the module tree; an argument of a leaf does not by itself.
+    """
+    part = settled.part
+    match part:
+        case None:
+            return nn.Identity()
+        case Once():
+            return make_once(settled, part, made, standing)
+        case Leaf():
+            return leaf(settled, part, made)
+        case Chain():
+            inside = [child for child in settled.children if child.part is not None]
+            modules = OrderedDict(children(part.place, inside, made, standing))
+            return nn.Sequential(modules) if len(settled.sized.inputs) == 1 else layers.Chain(modules)
+        case Skip():
+            named = list(children(part.place, settled.children, made, standing).items())
+            return layers.Residual(*named)
+        case Branches():
+            return parallel(settled, part, made, standing)
+
+
+def parallel(settled: Settled, part: Branches, made: Made, standing: bool) -> nn.Module:
+    inside = list(settled.children)
+    merge = None if isinstance(part.merge, str) else inside.pop()
+    modules = children(part.place, inside, made, standing, items=True)
+    if isinstance(part.merge, str):
+        return layers.Parallel(modules, part.merge, settled.sized.dim or 1)
+    assert merge is not None
+    if merge.part is None:
+        return layers.Parallel(modules, (free("merge", modules), nn.Identity()))
+    return layers.Parallel(modules, (name_of(part.place, merge.place), make(merge, made, standing)))
+
+
+def children(
+    place: str, inside: Iterable[Settled], made: Made, standing: bool, items: bool = False
+) -> dict[str, nn.Module]:
+    """The modules inside a part, by the names that their places give them.
+
+    Args:
+        items: whether items count as so many branches.
+    """
+    modules: dict[str, nn.Module] = {}
+    for child in inside:
+        if child.part is None:
+            modules[free("identity", modules)] = nn.Identity()
+            continue
+        name = name_of(place, child.place)
+        if name in modules:
+            raise BuildError(f"{child.place}: two modules would be called {name!r} below {place or 'root'}")
+        if items and isinstance(child.part, Chain) and child.part.items:
+            modules[name] = layers.Items(children(child.place, child.children, made, standing, items=True))
+        else:
+            modules[name] = make(child, made, standing)
+    return modules
+
+
+def free(name: str, taken: Mapping[str, Any]) -> str:
+    """A name for a module without a place of its own; it has no weights, so no one meets the name."""
+    return next(tried for i in range(len(taken) + 1) if (tried := f"{name}{i}" if i else name) not in taken)
+
+
+def name_of(parent: str, place: str) -> str:
+    """A child's name: the last step of its place, without what torch forbids in names.
+
+    >>> name_of("body[2]", "body[2].op"), name_of("body", "body[2](3,0.5)"), name_of("", "head")
+    ('op', '2(3,0_5)', 'head')
+    """
+    step = place.removeprefix(parent)
+    step = step[1:] if step[:1] == "." else re.sub(r"^\[(\d+|\*)\]", r"\1", step)
+    return step.replace(".", "_") or "0"
+
+
+def make_once(settled: Settled, once: Once, made: Made, standing: bool) -> nn.Module:
+    """The one module at its first place; afterwards a reference to it."""
+    module = made.modules.get(once.key)
+    if module is None:
+        module = made.modules[once.key] = make(settled.children[0], made, standing)
+        if standing:
+            made.register(module)
+        return module
+    if not standing:
+        return module
+    if once.key in made.registered:
+        return layers.Alias(module)
+    made.register(module)
+    return module
+
+
+def leaf(settled: Settled, part: Leaf, made: Made) -> nn.Module:
+    arguments = settled.sized.arguments or {}
+    place = part.place or "root"
+    target = load(part.target, part.place)
+    try:
+        module = make_leaf(target, values(arguments, made))
+    except BuildError:
+        raise
+    except Exception as error:
+        raise BuildError(f"{place}: {call(part.target, arguments)} cannot be made: {error}") from error
+    if made.modules:
+        made.register(module)
+    return module
+
+
+def make_leaf(target: Callable[..., Any], arguments: Mapping[str, Any]) -> nn.Module:
+    """The module of a class, or a function with its arguments."""
+    if isinstance(target, type):
+        module = target(**arguments)
+        if not isinstance(module, nn.Module):
+            raise BuildError(f"{target.__qualname__} is no torch.nn.Module; derive from it, or lift a function")
+        return module
+    if any(isinstance(value, list | tuple | dict) and holds_module(value) for value in arguments.values()):
+        raise BuildError(
+            f"{label(target)} is a function: the modules that it uses are arguments of their own, no lists"
+        )
+    return layers.Function(target, arguments)
+
+
+def holds_module(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return any(holds_module(item) for item in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, nn.Module)
+
+
+def values(value: Any, made: Made) -> Any:
+    """Arguments with real modules where descriptions of modules stood; lists and dicts are new ones."""
+    if isinstance(value, Argument):
+        return make(Settled(value.part, value.sized), made, standing=False)
+    if isinstance(value, list | tuple):
+        return type(value)([values(item, made) for item in value])
+    if isinstance(value, Mapping):
+        return {key: values(item, made) for key, item in value.items()}
+    return value

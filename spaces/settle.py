@@ -1,0 +1,298 @@
+"""Settling: every size that was left open, the output's shape, parameters and FLOPs, before anything is built.
+
+Sizes are a pure function of a part's structure and of the shapes and dtypes that reach it, and are remembered
+per process, per leaf and per subtree; torch is asked once for each leaf that is new (`measure`).
+FLOPs are what `torch.utils.flop_counter` counts at batch 1 in evaluation mode, on the meta device: it counts
+there what it counts on a GPU (on a CPU it misses fused attention and LSTM kernels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archsearch.errors import BuildError, ShapeError, SpaceError
+from archsearch.spaces.mistakes import Failure, at, dtypes, explain, shapes
+from archsearch.spaces.node import deep_recursion
+from archsearch.spaces.project import projection
+from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.settled import Settled, disagreement
+from archsearch.spaces.sized import (
+    SCALARS,
+    Argument,
+    Signature,
+    Signatures,
+    Sized,
+    Table,
+    Tied,
+    frozen_all,
+    number,
+    place_of,
+    settled_structure,
+    target_key,
+)
+from archsearch.spaces.targets import by_name, check_arguments, inferred, load
+from archsearch.spaces.tensor import InputSize, Tensor
+
+if TYPE_CHECKING:
+    from archsearch.spaces.measure import Measured
+
+
+def settle(part: Part, inputs: Sequence[Tensor]) -> Settled:
+    """Every size of the network that a walk gave.
+
+    A module that is an argument of another module is settled on the same input as that one.
+
+    >>> from archsearch.spaces.resolved import Leaf
+    >>> linear = Leaf("head", "torch.nn:Linear", {"out_features": 10}, {"in_features": "features"})
+    >>> settled = settle(linear, [Tensor(64)])
+    >>> settled.output, settled.parameters, settled.flops
+    (Tensor(10), 650, 1280)
+
+    Args:
+        part: the resolved network; None is the identity.
+        inputs: what reaches it, without the batch.
+
+    Raises:
+        ShapeError: a module cannot take what reaches it; names its place, both shapes, and what would fit.
+        BuildError: a module cannot be made, or two places of one module (`weights=True`) disagree.
+    """
+    with deep_recursion():
+        known: dict[int, int | None] = {}
+        number(part, known)
+        sized = size(part, tuple([(tensor.shape, tensor.dtype) for tensor in inputs]), known)
+        result = Settled(part, sized)
+        if len({entry.key for entry in sized.tied}) < len({(entry.key, entry.structure) for entry in sized.tied}):
+            raise disagreement(result)
+    return result
+
+
+sizes: Table[Sized] = Table()
+leaves: Table[Measured | Failure] = Table()
+
+
+def size(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    """Sizes of a part for what reaches it; remembered where its structure has a number."""
+    structure = number(part, known)
+    if structure is not None:
+        found = sizes.get((structure, inputs))
+        if found is not None:
+            return found
+    match part:
+        case Leaf():
+            sized = size_leaf(part, inputs, known)
+        case Chain():
+            sized = size_chain(part, inputs, known)
+        case Skip():
+            sized = size_skip(part, inputs, known)
+        case Branches():
+            sized = size_branches(part, inputs, known)
+        case Once():
+            sized = size_once(part, inputs, known)
+        case None:
+            sized = Sized(inputs, one(inputs, ""))
+    if structure is not None:
+        sizes.keep((structure, inputs), sized)
+    return sized
+
+
+def one(inputs: Signatures, place: str) -> Signature:
+    """The only input, where one is needed."""
+    if len(inputs) != 1:
+        raise at(place, f"{len(inputs)} inputs reach it ({shapes(inputs)}), but it passes on one; start with a module")
+    return inputs[0]
+
+
+def joined(inputs: Signatures, output: Signature, children: Sequence[Sized], **more: Any) -> Sized:
+    """A part that has others inside: the sums of theirs."""
+    parameters = flops = 0
+    tied: frozenset[Tied] = frozenset()
+    for child in children:
+        parameters += child.parameters
+        flops += child.flops
+        if child.tied:
+            tied |= child.tied
+    return Sized(inputs, output, parameters, flops, tied, tuple(children), **more)
+
+
+def size_chain(chain: Chain, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    reaching = inputs
+    children = []
+    for part in chain.parts:
+        child = size(part, reaching, known) if part is not None else Sized(reaching, one(reaching, chain.place))
+        children.append(child)
+        reaching = (child.output,)
+    return joined(inputs, one(reaching, chain.place), children)
+
+
+def size_skip(skip: Skip, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    source = one(inputs, skip.place)
+    body = size(skip.body, inputs, known)
+    if body.output == source:
+        return joined(inputs, source, [body])
+    if skip.project is None:
+        raise at(
+            skip.place,
+            f"x + body(x) needs equal shapes, but x has {source[0]} and body(x) {body.output[0]}"
+            f"{dtypes(source, body.output)}; give project='auto' or a module",
+        )
+    if isinstance(skip.project, str):
+        place = f"{skip.place}.project" if skip.place else "project"
+        made = projection(source, body.output, skip.place)
+        project = size_leaf(Leaf(place, made.target, made.arguments, made.infer), inputs, known)
+    else:
+        made = None
+        project = size(skip.project, inputs, known)
+    if project.output != body.output:
+        raise at(
+            place_of(skip.project) if made is None and not isinstance(skip.project, str) else skip.place,
+            f"the projection gives {project.output[0]}, but the body at {place_of(skip.body) or skip.place or 'root'} "
+            f"gives {body.output[0]}{dtypes(project.output, body.output)}",
+        )
+    return joined(inputs, body.output, [body, project], project=made)
+
+
+def size_branches(branches: Branches, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    children: list[Sized] = []
+    found: list[tuple[str, Signature]] = []
+    for part in branches.parts:
+        if isinstance(part, Chain) and part.items:
+            children.append(size_items(part, inputs, known, found))
+        else:
+            children.append(size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, "")))
+            found.append((place_of(part) or branches.place, children[-1].output))
+    if not found:
+        raise at(branches.place, "there is no branch to merge (a Repeat of 0, or a Subset of none)")
+    outputs = tuple([output for _, output in found])
+    if not isinstance(branches.merge, str):
+        if branches.merge is None:
+            children.append(Sized(outputs, one(outputs, branches.place)))
+        else:
+            children.append(size(branches.merge, outputs, known))
+        return joined(inputs, children[-1].output, children)
+    if branches.merge == "concat":
+        output, dim = concat(found, branches)
+        return joined(inputs, output, children, dim=dim)
+    first_place, first = found[0]
+    for place, output in found[1:]:
+        if output != first:
+            raise at(
+                branches.place,
+                f"merge={branches.merge!r} needs equal shapes, but {first_place or 'one branch'} gives {first[0]} "
+                f"and {place or 'another branch'} gives {output[0]}{dtypes(first, output)}",
+            )
+    return joined(inputs, first, children)
+
+
+def size_items(
+    items: Chain, inputs: Signatures, known: dict[int, int | None], found: list[tuple[str, Signature]]
+) -> Sized:
+    """Items in a Branches: each is a branch of its own; items among them too."""
+    children = []
+    for part in items.parts:
+        if isinstance(part, Chain) and part.items:
+            children.append(size_items(part, inputs, known, found))
+        else:
+            children.append(size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, "")))
+            found.append((place_of(part) or items.place, children[-1].output))
+    return joined(inputs, children[-1].output if children else inputs[0], children)
+
+
+def concat(found: list[tuple[str, Signature]], branches: Branches) -> tuple[Signature, int]:
+    """The shape of the branches' outputs side by side, and the dimension as torch counts it.
+
+    Channels are first in shapes of 3 and 4 sizes (images, volumes), and all there is in shapes of one; two sizes
+    may be (channels, length) or (length, features), which `dim` has to say.
+    """
+    first_place, (first, dtype) = found[0]
+    rank = len(first)
+    if branches.dim is None:
+        if rank not in (1, 3, 4):
+            raise at(
+                branches.place,
+                f"merge='concat' of outputs of shape {first} is not clear; "
+                + ("say dim=1 for (channels, length) or dim=2 for (length, features)" if rank == 2 else "say dim="),
+            )
+        dim = 1
+    else:
+        dim = branches.dim if branches.dim >= 0 else branches.dim + rank + 1
+        if not 1 <= dim <= rank:
+            raise at(
+                branches.place,
+                f"merge='concat' over dim={branches.dim} does not fit outputs of shape {first}: "
+                + ("0 is the batch" if dim == 0 else f"with the batch they have {rank + 1} dimensions"),
+            )
+    total = 0
+    for place, (shape, kind) in found:
+        if (
+            (*shape[: dim - 1], *shape[dim:]) != (*first[: dim - 1], *first[dim:])
+            or len(shape) != rank
+            or kind != dtype
+        ):
+            raise at(
+                branches.place,
+                f"merge='concat' over dim={dim} needs shapes that are equal elsewhere, but {first_place or 'a branch'} "
+                f"gives {first} and {place or 'another branch'} gives {shape}{dtypes((shape, dtype), (shape, kind))}",
+            )
+        total += shape[dim - 1]
+    return ((*first[: dim - 1], total, *first[dim:]), dtype), dim
+
+
+def size_once(once: Once, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    inside = size(once.part, inputs, known)
+    own = Tied(once.key, settled_structure(once.part, inside), None, inside.parameters)
+    return Sized(inputs, inside.output, 0, inside.flops, inside.tied | {own}, (inside,))
+
+
+def size_leaf(leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    from archsearch.spaces.measure import measure
+
+    target = load(leaf.target, leaf.place)
+    given = {name: settle_value(value, leaf, inputs, known) for name, value in leaf.arguments.items()}
+    infer = leaf.infer
+    if isinstance(leaf.target, str):
+        try:
+            infer = by_name(target, given) | dict(infer)
+            check_arguments(target, given, infer)
+        except SpaceError as error:
+            raise BuildError(f"{leaf.place or 'root'}: {error}") from error
+    arguments = given | {name: infer_size(name, rule, leaf, inputs) for name, rule in infer.items()}
+    key = (target_key(leaf.target), frozen_all(arguments), inputs, leaf.shape)
+    found = leaves.get(key)
+    if found is None:
+        found = leaves.keep(key, measure(target, arguments, inputs, leaf.shape))
+    if isinstance(found, Failure):
+        raise explain(found, leaf, target, arguments, inputs)
+    return Sized(inputs, found.output, found.parameters, found.flops, found.tied, arguments=arguments)
+
+
+def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Any:
+    """An argument: formulas evaluated, modules settled on the leaf's own input."""
+    if type(value) in SCALARS:
+        return value
+    if isinstance(value, Formula):
+        place = value.place or leaf.place
+        return locate(place, lambda: value.evaluate(InputSize(inputs[0][0])))
+    if isinstance(value, Leaf | Chain | Skip | Branches | Once):
+        return Argument(value, size(value, inputs, known))
+    if isinstance(value, list | tuple):
+        return type(value)([settle_value(item, leaf, inputs, known) for item in value])
+    if isinstance(value, dict):
+        return {key: settle_value(item, leaf, inputs, known) for key, item in value.items()}
+    return value
+
+
+def infer_size(name: str, rule: Any, leaf: Leaf, inputs: Signatures) -> Any:
+    return locate(leaf.place, lambda: inferred(rule, [shape for shape, _ in inputs]), f"to infer {name}: ")
+
+
+def locate(place: str, find: Callable[[], Any], why: str = "") -> Any:
+    """What `find` returns; what it raises, with the place."""
+    try:
+        return find()
+    except (ShapeError, SpaceError) as error:
+        if str(error).startswith(f"{place or 'root'}:"):
+            raise
+        raise at(place, f"{why}{error}") from error
+    except Exception as error:
+        raise at(place, f"{why}{type(error).__name__}: {error}") from error

@@ -1,0 +1,146 @@
+"""A settled network: the parts that a walk gave, each with its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archsearch.errors import BuildError
+from archsearch.spaces.mistakes import call
+from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Part, Skip
+from archsearch.spaces.sized import Argument, Sized, Tied, place_of, settled_structure
+from archsearch.spaces.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """A part with all its sizes: what building, counting and printing start from.
+
+    Attributes:
+        part: what the walk gave, with its place.
+        sized: what was found out about it.
+    """
+
+    part: Part
+    sized: Sized
+
+    @property
+    def place(self) -> str:
+        return place_of(self.part)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What reaches it."""
+        return tuple([Tensor(*shape, dtype=dtype) for shape, dtype in self.sized.inputs])
+
+    @property
+    def output(self) -> Tensor:
+        """What leaves it."""
+        shape, dtype = self.sized.output
+        return Tensor(*shape, dtype=dtype)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that can be trained or frozen; weights that are one module count once."""
+        return self.sized.parameters + count_tied(self.sized.tied)
+
+    @property
+    def flops(self) -> int:
+        """Floating point operations of one forward pass at batch 1."""
+        return self.sized.flops
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of a leaf: all that it is made with, inferred sizes included; `Settled` where a module is passed."""
+        return {name: shown(value) for name, value in (self.sized.arguments or {}).items()}
+
+    @property
+    def children(self) -> tuple[Settled, ...]:
+        """The parts inside, in order; then the projection of a Skip, or the merge of a Branches, if it is a part."""
+        return tuple([Settled(part, sized) for part, sized in self.pairs()])
+
+    def pairs(self) -> Iterator[tuple[Part, Sized]]:
+        match self.part:
+            case Chain(parts=parts):
+                yield from zip(parts, self.sized.children, strict=True)
+            case Skip(body=body):
+                yield from zip((body, self.project), self.sized.children, strict=False)
+            case Branches(parts=parts, merge=merge):
+                inside = parts if isinstance(merge, str) else (*parts, merge)
+                yield from zip(inside, self.sized.children, strict=True)
+            case Once(part=part):
+                yield part, self.sized.children[0]
+
+    @property
+    def project(self) -> Part:
+        """What brings a Skip's input to its body's shape; None where that needs nothing."""
+        if not isinstance(self.part, Skip) or len(self.sized.children) < 2:
+            return None
+        made = self.sized.project
+        if isinstance(made, Leaf):
+            place = f"{self.place}.project" if self.place else "project"
+            return Leaf(place, made.target, made.arguments, made.infer)
+        return self.part.project if not isinstance(self.part.project, str) else None
+
+
+def shown(value: Any) -> Any:
+    if isinstance(value, Argument):
+        return Settled(value.part, value.sized)
+    if isinstance(value, list | tuple):
+        return type(value)([shown(item) for item in value])
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
+    return value
+
+
+def count_tied(tied: frozenset[Tied]) -> int:
+    """The numbers held by weights that are used at several places: each once."""
+    whole = {entry.key for entry in tied if entry.name is None}
+    return sum(entry.number for entry in tied if entry.name is None or entry.key not in whole)
+
+
+def disagreement(settled: Settled) -> BuildError:
+    """Which two places of one module came to different sizes."""
+    seen: dict[str, tuple[int, str, Mapping[str, Any]]] = {}
+    for place, once, sized in uses(settled):
+        structure = settled_structure(once.part, sized.children[0])
+        first = seen.setdefault(once.key, (structure, place, describe(Settled(once.part, sized.children[0]))))
+        if first[0] != structure:
+            here = describe(Settled(once.part, sized.children[0]))
+            differ = [step for step in {**first[2], **here} if first[2].get(step) != here.get(step)]
+            step = differ[0] if differ else ""
+            return BuildError(
+                f"Shared({once.key!r}, weights=True) is one module, but it would be {first[2].get(step, 'absent')} at "
+                f"{first[1] or 'root'}{step} and {here.get(step, 'absent')} at {place or 'root'}{step}"
+            )
+    raise AssertionError("no two uses disagree")
+
+
+def uses(settled: Settled) -> Iterator[tuple[str, Once, Sized]]:
+    """Every `Once` with its place, arguments of leaves included."""
+    if isinstance(settled.part, Once):
+        yield settled.place, settled.part, settled.sized
+    for child in settled.children:
+        yield from uses(child)
+    for value in settled.arguments.values():
+        yield from [use for inside in modules_in(value) for use in uses(inside)]
+
+
+def modules_in(value: Any) -> Iterator[Settled]:
+    if isinstance(value, Settled):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from modules_in(item)
+
+
+def describe(settled: Settled, root: str | None = None) -> dict[str, str]:
+    """The leaves below a part, each by its place relative to the part's."""
+    root = settled.place if root is None else root
+    if isinstance(settled.part, Leaf):
+        return {settled.place.removeprefix(root): call(settled.part.target, settled.arguments)}
+    found: dict[str, str] = {}
+    for child in settled.children:
+        found |= describe(child, root)
+    return found

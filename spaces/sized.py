@@ -1,0 +1,248 @@
+"""What settling finds out about a part, apart from the place where it stands.
+
+A part's sizes are a pure function of its structure and of what reaches it, so they are remembered: two
+structures are the same where their numbers (`structures`) are. Both tables are bounded; a forgotten
+entry is found out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+
+Signature: TypeAlias = tuple[tuple[int, ...], str]
+"""Shape without the batch, and dtype."""
+
+Signatures: TypeAlias = tuple[Signature, ...]
+
+LIMIT = 200_000
+"""Entries a table keeps before it starts anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """Weights of a `Once`: counted once in a model, wherever they are used.
+
+    Attributes:
+        key: the name of the part that is one module.
+        structure: what it settled to; all uses must agree.
+        name: of one parameter; None stands for all of the part's own.
+        number: how many numbers it holds.
+    """
+
+    key: str
+    structure: int
+    name: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sized:
+    """One part, settled for what reaches it.
+
+    Attributes:
+        inputs: what reaches it.
+        output: what leaves it; for items in a Branches, what leaves the last of them.
+        parameters: of its own, those of `tied` left out.
+        flops: of one forward pass at batch 1.
+        tied: weights that other places may share.
+        children: one for each part inside, then the projection or the merge where it is a part.
+        arguments: of a leaf, all of them settled; `Argument` where a module stands.
+        project: the leaf that was made to project (its place is relative), for a Skip with "auto".
+        dim: of a concat, as torch counts it.
+    """
+
+    inputs: tuple[Signature, ...]
+    output: Signature
+    parameters: int = 0
+    flops: int = 0
+    tied: frozenset[Tied] = frozenset()
+    children: tuple[Sized, ...] = ()
+    arguments: Mapping[str, Any] | None = None
+    project: Part = None
+    dim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A module that is an argument of a leaf, with its sizes."""
+
+    part: Part
+    sized: Sized
+
+
+Found = TypeVar("Found")
+
+
+class Table(dict[Hashable, Found]):
+    """A bounded memory."""
+
+    def keep(self, key: Hashable, value: Found) -> Found:
+        if len(self) >= LIMIT:
+            self.clear()
+        self[key] = value
+        return value
+
+
+class Numbers:
+    """Numbers for structures: equal structures get one number, and a number is never used again."""
+
+    def __init__(self) -> None:
+        self.table: Table[int] = Table()
+        self.next = 0
+
+    def __call__(self, key: Hashable) -> int:
+        number = self.table.get(key)
+        if number is None:
+            self.next += 1
+            number = self.table.keep(key, self.next)
+        return number
+
+
+structures = Numbers()
+
+SCALARS = frozenset({int, float, bool, str, type(None)})
+
+
+class Same:
+    """A key for an object that has no value to compare by: itself."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: object) -> None:
+        self.item = item
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.item is other.item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+
+def frozen(value: Any) -> Hashable:
+    """A key that tells values apart with their type, also inside lists and dicts."""
+    kind = type(value)
+    if kind in SCALARS:
+        return (kind, value)
+    if kind is tuple or kind is list:
+        return (kind, *[frozen(item) for item in value])
+    if kind is dict:
+        return (kind, *[(frozen(key), frozen(item)) for key, item in value.items()])
+    if isinstance(value, Argument):
+        return ("argument", settled_structure(value.part, value.sized), value.sized.inputs)
+    return Same(value)
+
+
+def frozen_all(arguments: Mapping[str, Any]) -> Hashable:
+    kinds = tuple([type(value) for value in arguments.values()])
+    if SCALARS.issuperset(kinds):
+        return (tuple(arguments.items()), kinds)
+    return tuple([(name, frozen(value)) for name, value in arguments.items()])
+
+
+def settled_structure(part: Part, sized: Sized) -> int:
+    """The number of what a part came to: equal where the same modules were made of it."""
+    inside: Iterable[Any]
+    match part:
+        case None:
+            return structures(None)
+        case Once():
+            return structures(("once", part.key, settled_structure(part.part, sized.children[0])))
+        case Leaf():
+            assert sized.arguments is not None
+            return structures(("settled", target_key(part.target), frozen_all(sized.arguments)))
+        case Chain():
+            inside = part.parts
+        case Skip():
+            inside = (part.body, sized.project if part.project == "auto" else part.project)
+        case Branches():
+            inside = (*part.parts, None if isinstance(part.merge, str) else part.merge)
+    made = tuple([settled_structure(p, s) for p, s in zip(inside, sized.children, strict=False)])
+    how = part.merge if isinstance(part, Branches) and isinstance(part.merge, str) else ""
+    return structures(("settled", type(part), how, sized.dim, made))
+
+
+def place_of(part: Part) -> str:
+    while isinstance(part, Once):
+        part = part.part
+    return "" if part is None else part.place
+
+
+def target_key(target: Any) -> Hashable:
+    return target if isinstance(target, str | type) else Same(target)
+
+
+def number(part: Part, known: dict[int, int | None]) -> int | None:
+    """The number of a part's structure, places left out; None where a `Formula` makes it differ by its input.
+
+    Args:
+        known: numbers of the parts inside, by identity; filled in.
+    """
+    found = known.get(id(part), 0)
+    if found != 0:
+        return found
+    key: Any
+    if isinstance(part, Leaf):
+        key = leaf_key(part, known)
+    elif isinstance(part, Chain):
+        key = ["items" if part.items else "chain"]
+        for child in part.parts:
+            key.append(number(child, known))
+    elif part is None:
+        key = []
+    elif isinstance(part, Skip):
+        key = ["skip", number(part.body, known)]
+        key.append(part.project if isinstance(part.project, str) else number(part.project, known))
+    elif isinstance(part, Branches):
+        key = ["branches", part.dim, part.merge] if isinstance(part.merge, str) else ["branches", 0]
+        if not isinstance(part.merge, str):
+            key.append(number(part.merge, known))
+        for child in part.parts:
+            key.append(number(child, known))
+    else:
+        key = ["once", part.key, number(part.part, known)]
+    result = None if key is None or open_inside(part, key) else structures(tuple(key))
+    known[id(part)] = result
+    return result
+
+
+def open_inside(part: Part, key: list[Any]) -> bool:
+    """Whether a number inside is None (a Branches' `dim` may be None as well)."""
+    if isinstance(part, Leaf):
+        return False
+    return None in (key[2:] if isinstance(part, Branches) else key)
+
+
+def leaf_key(leaf: Leaf, known: dict[int, int | None]) -> list[Any] | None:
+    arguments = leaf.arguments
+    kinds = [type(value) for value in arguments.values()]
+    frozen_arguments: Any
+    if SCALARS.issuperset(kinds):
+        frozen_arguments = (tuple(arguments.items()), tuple(kinds))
+    else:
+        found = []
+        for name, value in arguments.items():
+            key = open_key(value, known)
+            if key is None:
+                return None
+            found.append((name, key))
+        frozen_arguments = tuple(found)
+    infer: Any = tuple(leaf.infer.items())
+    return [target_key(leaf.target), frozen_arguments, infer, leaf.shape]
+
+
+def open_key(value: Any, known: dict[int, int | None]) -> Hashable:
+    """Like `frozen` for an argument before it is settled; None where a Formula is inside."""
+    if isinstance(value, Formula):
+        return None
+    if isinstance(value, Leaf | Chain | Skip | Branches | Once):
+        inside = number(value, known)
+        return None if inside is None else ("part", inside)
+    if isinstance(value, list | tuple | dict):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        keys: list[Any] = [(frozen(name), open_key(item, known)) for name, item in pairs]
+        return None if any(key is None for _, key in keys) else (type(value), *keys)
+    return frozen(value)
