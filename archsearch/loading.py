@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import sys
 import traceback
@@ -151,10 +152,23 @@ def execute(code: CodeType, module: ModuleType, path: Path) -> None:
     try:
         exec(code, module.__dict__)
     except (Exception, SystemExit) as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == module.__file__]
-        line = frames[-1].lineno if frames else 1
-        text = " ".join(str(error).split())
-        raise UsageError(f"{path}:{line}: raises {type(error).__name__}{': ' * bool(text)}{text}") from error
+        raise UsageError(blame(error) or f"{path}:1: raises {described_error(error)}") from error
+
+
+def blame(error: BaseException) -> str | None:
+    """Where in the loaded study file an exception passed through, and what it says; None if it did not."""
+    module = sys.modules.get(MODULE)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if module and f.filename == module.__file__]
+    if not frames:
+        return None
+    near = os.path.relpath(frames[-1].filename)
+    shown = frames[-1].filename if near.startswith("..") else near
+    return f"{shown}:{frames[-1].lineno}: raises {described_error(error)}"
+
+
+def described_error(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def space_of(file: StudyFile) -> Space:

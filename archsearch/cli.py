@@ -1,0 +1,156 @@
+"""The command line: `archsearch run | studies | show | best | space`.
+
+Every error raised on purpose becomes one line on stderr and a non-zero exit; anything else is a defect of
+ours and keeps its traceback. Each command is imported when it runs, so that `--help` loads neither torch,
+ray, scikit-optimize nor pydantic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from archsearch.errors import ArchsearchError, UsageError, did_you_mean
+
+STORE = "runs.db"
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, with the nearest known word."""
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[2])
+            raise UsageError(f"no {choice[1]!r}{did_you_mean(choice[1], known) or '; there is ' + ', '.join(known)}")
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            raise UsageError(f"unknown argument {rest[0]!r}{self.nearest(parsed, rest[0])}")
+        return parsed
+
+    def nearest(self, parsed: argparse.Namespace, word: str) -> str:
+        chosen: Parser = getattr(parsed, "parser", self)
+        flag = word.split("=")[0]
+        return did_you_mean(flag, chosen._option_string_actions) or f" (see `{chosen.prog} --help`)"
+
+
+def parser() -> Parser:
+    """All commands and flags. A flag that is not given is None: a configuration or the study file may say."""
+    top = Parser(prog="archsearch", description="Neural architecture search for PyTorch.", allow_abbrev=False)
+    top.add_argument("--version", action="store_true", help="show the version")
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, help: str, description: str = "") -> Parser:
+        made: Parser = commands.add_parser(name, help=help, description=description or help, allow_abbrev=False)
+        made.set_defaults(parser=made)
+        return made
+
+    run = command(
+        "run",
+        "run a study, or go on with one",
+        "Run the study that a Python file defines (`study`, or `space` and `evaluate`). "
+        "Running it again goes on where it stopped.",
+    )
+    run.add_argument("file", metavar="FILE", nargs="?", help="the study file (or `file:` in the configuration)")
+    run.add_argument("--config", metavar="YAML", help="read these settings from a YAML file; flags win")
+    run.add_argument("--trials", metavar="N", type=int, help="finished trials that the study is to have (default 20)")
+    run.add_argument("--workers", metavar="W", type=int, help="Ray workers; 0 runs in this process (default 1)")
+    run.add_argument("--gpus-per-worker", metavar="G", type=float, help="GPUs of each worker, may be 0.5 (default 0)")
+    run.add_argument("--searcher", metavar="S", help="the search algorithm, such as random")
+    run.add_argument("--store", metavar="DB", help=f"the SQLite file of the record (default {STORE})")
+    run.add_argument("--name", metavar="NAME", help="the study's name in the record (default: the file's name)")
+    run.add_argument("--seed", metavar="K", type=int, help="the seed of the search (default 0)")
+    run.add_argument("--timeout", metavar="T", help="stop starting trials after this long: 90s, 30m, 2h")
+    run.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        help="a setting of the study file: a number, string or boolean that it assigns at the top level",
+    )
+    run.add_argument("--quiet", action="store_true", default=None, help="no progress, no summary")
+
+    studies = command("studies", "list the studies of a record")
+    show = command("show", "show a study, or one of its trials")
+    best = command("best", "show the best architecture that a study found")
+    show.add_argument("name", metavar="NAME", nargs="?", help="the study (default: the only one)")
+    show.add_argument("--trial", metavar="N", type=int, help="this trial in full, with its traceback if it failed")
+    best.add_argument("name", metavar="NAME", nargs="?", help="the study (default: the only one)")
+    best.add_argument("--json", action="store_true", help="the architecture and its metrics as JSON")
+    best.add_argument("--out", metavar="DIR", help="write architecture.json and architecture.txt into this folder")
+    for reader in (studies, show, best):
+        reader.add_argument("--store", metavar="DB", default=STORE, help=f"the record (default {STORE})")
+
+    space = command(
+        "space",
+        "look at a search space",
+        "Look at a search space: list its decisions, count it exactly, sample it, or show one architecture.",
+    )
+    space.add_argument("space", metavar="FILE", help="a Python file that defines `space`, or a ready-made space")
+    space.add_argument(
+        "action",
+        nargs="?",
+        choices=["list", "count", "sample", "show"],
+        default="list",
+        metavar="ACTION",
+        help="list (default), count, sample, or show",
+    )
+    space.add_argument("--seed", metavar="K", type=int, default=0, help="the seed of `sample` (default 0)")
+    space.add_argument("--json", action="store_true", help="`sample`: the answers as JSON, as `show` reads them")
+    space.add_argument("--assignment", metavar="JSON", help="`show`: the file with the architecture's answers")
+    return top
+
+
+def dispatch(arguments: argparse.Namespace, commands: Parser) -> int:
+    if arguments.command == "run":
+        from archsearch.cli_run import run
+
+        return run(arguments)
+    if arguments.command == "space":
+        from archsearch.cli_space import space
+
+        return space(arguments)
+    if arguments.command in ("studies", "show", "best"):
+        from archsearch import cli_show
+
+        return int(getattr(cli_show, arguments.command)(arguments))
+    if arguments.version:
+        from importlib import metadata
+
+        print(f"archsearch {metadata.version('archsearch')}")
+    else:
+        commands.print_help()
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit status: 0, 1 (failed), 2 (usage) or 130 (interrupted)."""
+    try:
+        commands = parser()
+        status = dispatch(commands.parse_args(words), commands)
+        sys.stdout.flush()
+        return status
+    except ArchsearchError as error:
+        print(f"archsearch: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError) else FAILED
+    except KeyboardInterrupt:
+        print("archsearch: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing to report
+        return 0
+    except Exception as error:
+        loading = sys.modules.get("archsearch.loading")
+        where = loading.blame(error) if loading else None
+        if where is None:
+            raise
+        print(f"archsearch: {where}", file=sys.stderr)  # the user's own code, such as a `where=` of the space
+        return FAILED
