@@ -1,0 +1,3 @@
+"""The layers of torch.nn as descriptions: `from archsearch import nn`, `nn.Conv2d(16, 3)`."""
+
+from archsearch.spaces.nn import *  # noqa: F403
