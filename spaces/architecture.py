@@ -7,11 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import did_you_mean
-from archsearch.spaces.resolve import resolve
+from archsearch.errors import BuildError, did_you_mean
+from archsearch.spaces.resolve import PARTS, resolve
 from archsearch.spaces.text import architecture_text
 
 if TYPE_CHECKING:
+    import torch
+
+    from archsearch.spaces.settled import Settled
     from archsearch.spaces.space import Space
 
 
@@ -23,6 +26,21 @@ def answers_id(answers: Mapping[str, Any]) -> str:
     """
     text = json.dumps(answers, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.blake2b(text.encode("ascii"), digest_size=10).hexdigest()
+
+
+def model_of(values: Any) -> Any:
+    """The part to build: the root, the entry called "model", or the only entry that is a module."""
+    if isinstance(values, PARTS):
+        return values
+    if isinstance(values, Mapping):
+        models = {key: value for key, value in values.items() if isinstance(value, PARTS)}
+        if "model" in models:
+            return models["model"]
+        if len(models) == 1:
+            return next(iter(models.values()))
+        if models:
+            raise BuildError(f"the space has several modules ({', '.join(models)}); call the one to build 'model'")
+    raise BuildError("the space has no module to build")
 
 
 class Architecture:
@@ -62,6 +80,43 @@ class Architecture:
             self._values = (resolve(self.space.compiler.root, self.answers),)
         return self._values[0]
 
+    @property
+    def settled(self) -> Settled:
+        """The model with every size settled (LANGUAGE.md section 11).
+
+        Raises:
+            BuildError: the space has no model, or no input shape.
+            ShapeError: a module cannot take what reaches it.
+        """
+        if self._settled is None:
+            from archsearch.spaces.settle import settle
+
+            if not self.space.inputs:
+                raise BuildError("sizes follow from the input: give Space(input_shape=...) or Space(inputs={...})")
+            self._settled = settle(model_of(self.values), list(self.space.inputs.values()))
+        return self._settled
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters, before anything is built; shared ones count once."""
+        return self.settled.parameters
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of one forward pass of one example, as torch's FLOP counter counts."""
+        return self.settled.flops
+
+    def build(self, device: torch.device | str | None = None, seed: int | None = None) -> torch.nn.Module:
+        """The model as plain torch modules, named by their places.
+
+        Args:
+            device: where the weights are made; torch's default otherwise.
+            seed: draws the weights from this seed without disturbing torch's global generator.
+        """
+        from archsearch.spaces.build import build
+
+        return build(self.settled, device=device, seed=seed)
+
     def __getitem__(self, key: str) -> Any:
         """A value by its key in the space's dict, or an answer by its path."""
         values = self.values
@@ -70,8 +125,9 @@ class Architecture:
         if key in self.answers:
             return self.answers[key]
         known = [*values, *self.answers] if isinstance(values, Mapping) else list(self.answers)
-        raise KeyError(f"{key!r} is neither a key of the space nor a decision of this architecture"
-                       f"{did_you_mean(key, known)}")
+        raise KeyError(
+            f"{key!r} is neither a key of the space nor a decision of this architecture{did_you_mean(key, known)}"
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Architecture) and self.id == other.id

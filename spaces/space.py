@@ -5,23 +5,29 @@ from __future__ import annotations
 import math
 import random as random_module
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import AssignmentError, Infeasible, SpaceError, did_you_mean
+from archsearch.spaces import moves
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.check import check_space, constraint_paths
 from archsearch.spaces.count import Count
 from archsearch.spaces.decisions import Decision, frozen
 from archsearch.spaces.describe import describe
+from archsearch.spaces.encode import encode
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, nothing, redraw_path
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint
 from archsearch.spaces.require import as_requirements
 from archsearch.spaces.resolve import resolve
+from archsearch.spaces.schema import json_schema
 from archsearch.spaces.tensor import Tensor
 from archsearch.spaces.text import space_text
 from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # After this many refusals in a row a filter is taken to refuse everything.
 MAX_REFUSALS = 10_000
@@ -225,8 +231,7 @@ class Space:
                 weight *= decision.size if chance is None else 1 / (chance if answer else 1 - chance)
                 return answer
 
-            compiler = self.compiler
-            answers = walk(compiler.program(compiler.root), decide, self.max_decisions)
+            answers = self.free_walk(decide)
             weights.append(0.0 if self.refused(answers) else weight)
         mean = math.fsum(weights) / draws
         return mean, math.sqrt(math.fsum([(w - mean) ** 2 for w in weights]) / max(1, draws - 1) / draws)
@@ -252,7 +257,7 @@ class Space:
                 raise AssignmentError(f"{path}: {error}", path) from None
 
         used: set[str] = set()
-        answers = walk(compiler.program(compiler.root), replay, self.max_decisions)
+        answers = self.free_walk(replay)
         for path in given:
             if path not in answers:
                 known = path in compiler.paths
@@ -266,6 +271,37 @@ class Space:
             if not allows(arch):
                 raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
         return arch
+
+    def free_walk(self, decide: Decide) -> Answers:
+        """Like `walk`, but constraints neither narrow nor check: the caller does, with `refused`."""
+        compiler = self.compiler
+        return walk(compiler.program(compiler.root), decide, self.max_decisions)
+
+    def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
+        """An architecture that differs in one live decision; what still applies keeps its answer, by path.
+
+        Raises:
+            SingleArchitecture: nothing else can be reached.
+        """
+        return moves.mutate(self, arch, rng)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
+        """An architecture that takes every decision from one of two, by path."""
+        return moves.crossover(self, a, b, rng)
+
+    def neighbors(
+        self, arch: Architecture, limit: int = 64, rng: random_module.Random | None = None
+    ) -> Iterator[Architecture]:
+        """Every architecture that differs in one live decision; `limit` bounds the completions of what appears."""
+        return moves.neighbors(self, arch, limit, rng or random_module.Random(0))
+
+    def encode(self, archs: Iterable[Architecture], width: int = 1024) -> np.ndarray[Any, Any]:
+        """Rows of numbers for a surrogate, shape (len(archs), columns); `width` is for endless grammars only."""
+        return encode(self, archs, width)
+
+    def json_schema(self) -> dict[str, Any]:
+        """A JSON schema of assignments."""
+        return json_schema(self)
 
     def describe(self) -> dict[str, Any]:
         """The space as JSON-able data: what the record keeps (LANGUAGE.md section 10)."""
