@@ -13,6 +13,10 @@ from archsearch.spaces.program import say_signature
 from archsearch.spaces.require import Require
 
 
+# In place of the id of a Scope: it stands around a Shared, whose inside may not use its names.
+BARRED = -1
+
+
 def check_space(root: Any, require: tuple[Require, ...]) -> frozenset[str]:
     """Check names, keys and constraints as far as nothing needs expanding.
 
@@ -84,6 +88,8 @@ class Checker:
                             f"{constraint!r} of {node!r}: nothing inside is called {name!r}"
                             f"{did_you_mean(name, inside.names)}"
                         )
+        if isinstance(node, Shared):
+            scopes = dict.fromkeys(scopes, BARRED)
         for child in children(node):
             self.visit(child, scopes)
 
@@ -91,6 +97,11 @@ class Checker:
         name = getattr(node, "name", None)
         if name is None or isinstance(node, Shared):
             return
+        if scopes.get(name) == BARRED:
+            raise SpaceError(
+                f"{node!r} inside a Shared has a name that a Scope around the Shared declares; names inside a Shared "
+                "are the whole space's, or those of a Scope inside it"
+            )
         if isinstance(node, Subset):
             signature: Any = ("subset", tuple(node.members), node.minimum, node.maximum)
         elif is_decision(node) or isinstance(node, Optional | Permute):

@@ -12,7 +12,7 @@ from typing import Any
 from archsearch.errors import Infeasible
 from archsearch.spaces.decisions import Decision, Options
 from archsearch.spaces.facts import FactTable
-from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
+from archsearch.spaces.program import Answers, Compiler, Program, Step
 from archsearch.spaces.resolve import own_path
 from archsearch.spaces.walk import open_step
 
@@ -46,6 +46,22 @@ class Feasibility:
         """The decision with only the answers that leave a completion."""
         if self.gave_up or decision.options is None or not self.relevant(step):
             return decision
+        while True:
+            size = len(self.reads)
+            try:
+                return self.kept(decision, step, rest, answers, entered)
+            except TooManyStates:
+                self.gave_up = True
+                return decision
+            except KeyError:
+                # Something is computed from a decision that the search had passed over as irrelevant.
+                if len(self.reads) == size:
+                    raise
+                self.relevance.clear()
+                self.hopeless.clear()
+
+    def kept(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
+        assert decision.options is not None
         kept = []
         try:
             for answer in decision.options:
@@ -55,9 +71,6 @@ class Feasibility:
                     after = (inner, 0, rest) if inner else rest
                     if self.completes(after, answers, entered):
                         kept.append(answer)
-        except TooManyStates:
-            self.gave_up = True
-            return decision
         finally:
             answers.pop(step.path, None)
         if len(kept) == decision.size:
@@ -120,7 +133,11 @@ class Feasibility:
             if not self.relevant(step):
                 continue
             if step.decision is None:
-                opened = open_step(step, answers, entered)
+                try:
+                    opened = open_step(step, answers, entered)
+                except KeyError:
+                    self.reads.update(step.reads)
+                    raise
                 if opened:
                     rest = (opened, 0, rest)
             elif step.path in answers:
@@ -169,9 +186,6 @@ class Feasibility:
             return False
         facts = self.facts.of(step.site.node)
         matters = facts.unknown or bool(facts.names & self.names)
-        if matters and step.kind == TURN:
-            self.reads.update(step.reads)
-            self.relevance.clear()
         if matters and step.shared:
             self.reads.add(step.path)
         return matters

@@ -1,0 +1,112 @@
+"""Random spaces: names, scopes, shared parts, conditionals, repeats, lazies and constraints mixed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from archsearch.errors import SpaceError
+from archsearch.spaces.nodes import (
+    Boolean,
+    Choice,
+    Integer,
+    Lazy,
+    Module,
+    Optional,
+    Parallel,
+    Permute,
+    Repeat,
+    Require,
+    Residual,
+    Scope,
+    Sequential,
+    Shared,
+    Subset,
+)
+from archsearch.spaces.space import Space
+
+NAMES = {"k": lambda: Choice([1, 3], name="k"), "d": lambda: Boolean(name="d"), "n": lambda: Integer(1, 2, name="n")}
+
+
+class Maker:
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.cells = {name: self.module(1, shared=False) for name in ("cell", "stem")}
+
+    def value(self) -> Any:
+        kind = self.rng.randrange(6)
+        if kind == 0:
+            return NAMES[self.rng.choice(list(NAMES))]()
+        if kind == 1:
+            return NAMES["k"]() * 2 + 1
+        if kind == 2:
+            return Choice([16, 32])
+        if kind == 3:
+            return Choice([7])
+        return self.rng.randrange(4)
+
+    def leaf(self) -> Module:
+        return Module("package.mod:Leaf", {name: self.value() for name in self.rng.sample(["a", "b"], 1)})
+
+    def module(self, depth: int, shared: bool = True) -> Any:
+        if depth == 0:
+            return self.leaf()
+        inside = lambda: self.module(depth - 1, shared)  # noqa: E731
+        kind = self.rng.randrange(13)
+        match kind:
+            case 0:
+                return Choice({"left": inside(), "right": inside(), "none": None})
+            case 1:
+                return Optional(inside(), name=self.rng.choice([None, "d"]))
+            case 2:
+                times = self.rng.choice([1, 2, Integer(0, 2), Integer(1, 2, name="n"), Integer(1, 2, name="n") - 1])
+                return Repeat(inside(), times, tied=self.rng.random() < 0.3)
+            case 3:
+                return Sequential(inside(), named=inside())
+            case 4:
+                return Residual(inside())
+            case 5:
+                return Parallel(inside(), Repeat(inside(), Choice([1, 2])))
+            case 6:
+                return Permute(self.leaf(), self.leaf())
+            case 7:
+                return Subset([inside(), self.leaf(), self.leaf()], self.rng.randrange(2), self.rng.choice([2, 3]))
+            case 8:
+                body = inside()
+                return Lazy(lambda n: Sequential(*[body] * n) if n > 1 else body, n=Integer(1, 2))
+            case 9:
+                return self.grammar(self.rng.choice([1, 2]))
+            case 10:
+                k = NAMES["k"]()
+                return Repeat(Scope(Sequential(Module("p:C", {"size": k, "pad": k // 2}), inside()), "k"), Integer(1, 2))
+            case 11 if shared:
+                name = self.rng.choice(["cell", "stem"])
+                return Shared(self.cells[name], name)
+        return self.leaf()
+
+    def grammar(self, depth: int) -> Lazy:
+        leaf = self.leaf()
+
+        def rule(depth: int) -> Any:
+            if depth == 0:
+                return leaf
+            return Choice({"stop": None, "more": Sequential(leaf, Lazy(rule, depth=depth - 1))})
+
+        return Lazy(rule, depth=depth)
+
+
+def make_space(seed: int, depth: int = 2) -> Space | None:
+    """A random space; None where the language refuses what was drawn."""
+    rng = random.Random(seed)
+    maker = Maker(rng)
+    root: dict[str, Any] = {"model": maker.module(depth), "x": maker.value(), "y": Integer(1, 3)}
+    if rng.random() < 0.5:
+        root["more"] = maker.module(1)
+    require = []
+    if rng.random() < 0.4:
+        root["z"] = NAMES["k"]()
+        require = [Require(lambda k, y: k <= y, "k", "y")]
+    try:
+        return Space(root, require=require)
+    except SpaceError:
+        return None
