@@ -30,15 +30,15 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    file: StrictStr | None = Field(None, description="the study file")
-    trials: StrictInt | None = Field(None, ge=1, description="finished trials that the study is to have")
-    workers: StrictInt | None = Field(None, ge=0, description="Ray workers; 0 runs in this process")
-    gpus_per_worker: StrictInt | StrictFloat | None = Field(None, ge=0, description="may be a fraction")
+    file: StrictStr | None = Field(default=None, description="the study file")
+    trials: StrictInt | None = Field(default=None, ge=1, description="finished trials that the study is to have")
+    workers: StrictInt | None = Field(default=None, ge=0, description="Ray workers; 0 runs in this process")
+    gpus_per_worker: StrictInt | StrictFloat | None = Field(default=None, ge=0, description="may be a fraction")
     searcher: StrictStr | None = None
     store: StrictStr | None = None
     name: StrictStr | None = None
-    seed: StrictInt | None = Field(None, ge=0)
-    timeout: StrictInt | StrictFloat | StrictStr | None = Field(None, description='seconds, or "90s", "30m", "2h"')
+    seed: StrictInt | None = Field(default=None, ge=0)
+    timeout: StrictInt | StrictFloat | StrictStr | None = Field(default=None, description='seconds, or "90s", "30m", "2h"')
     quiet: StrictBool = False
     set: dict[StrictStr, Scalar] = Field(default_factory=dict, description="settings of the study file")
 
