@@ -38,7 +38,9 @@ class RunConfig(BaseModel):
     store: StrictStr | None = None
     name: StrictStr | None = None
     seed: StrictInt | None = Field(default=None, ge=0)
-    timeout: StrictInt | StrictFloat | StrictStr | None = Field(default=None, description='seconds, or "90s", "30m", "2h"')
+    timeout: StrictInt | StrictFloat | StrictStr | None = Field(
+        default=None, description='seconds, or "90s", "30m", "2h"'
+    )
     quiet: StrictBool = False
     set: dict[StrictStr, Scalar] = Field(default_factory=dict, description="settings of the study file")
 
