@@ -1,0 +1,58 @@
+"""Ready-made spaces: published counts, and models that take a training step."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from archsearch.errors import SpaceError
+from archsearch.spaces import deeparchitect, nasbench_macro
+from archsearch.spaces.space import Space
+
+
+@pytest.mark.parametrize(("step", "size"), list(enumerate([64, 32, 8, 16, 48, 48])))
+def test_ladder(step: int, size: int) -> None:
+    space = deeparchitect.ladder(step)
+    assert space.size() == size == len({arch.id for arch in space.enumerate()})
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        (deeparchitect.keras_mlp(), 41_784),
+        (deeparchitect.keras_mlp((1, 2)), 312),
+        (deeparchitect.dnn(), 5_400),
+        (deeparchitect.dnn(starter=True), 618_240),
+        (deeparchitect.logging_tutorial(), 755_460),
+        (deeparchitect.logging_tutorial((1,)), 540),
+        (deeparchitect.tfref(), 2_025),
+        (deeparchitect.deepconv(), 60_466_176),
+        (deeparchitect.deepconv(with_training=True), 247_669_456_896),
+        (nasbench_macro.space(), 6_561),
+    ],
+)
+def test_published_counts(space: Space, size: int) -> None:
+    assert space.size() == size
+    if size <= 10_000:
+        assert len({arch.id for arch in space.enumerate()}) == size
+
+
+@pytest.mark.parametrize(
+    "space", [deeparchitect.ladder(3), deeparchitect.dnn(), deeparchitect.tfref(), nasbench_macro.space()]
+)
+def test_a_sample_trains_for_one_step(space: Space) -> None:
+    arch = space.sample(random.Random(0))
+    model = arch.build(seed=0)
+    assert sum(p.numel() for p in model.parameters()) == arch.parameters
+    (tensor,) = space.inputs.values()
+    output = model(torch.randn(4, *tensor.shape))
+    assert output.shape == (4, 10)
+    output.square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_an_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(SpaceError, match="did you mean 'deepconv'"):
+        deeparchitect.space("deepcon")
