@@ -1,0 +1,82 @@
+"""What `import archsearch` shows is what it promises, to people, to Python and to type checkers."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from pathlib import Path
+
+import pytest
+
+import archsearch
+from archsearch import errors
+from archsearch.errors import ArchsearchError
+
+SOURCE = ast.parse(Path(archsearch.__file__).read_text(encoding="utf-8"))
+
+LANGUAGE = (
+    "Choice Integer Real Boolean Sequential Optional Repeat Residual Parallel Permute Subset Lazy Derived Scope Shared "
+    "Require input module nn Tensor Space Architecture"
+)
+STUDY = "Study Trial spaces searchers elastic testing"
+ERRORS = (
+    "ArchsearchError SpaceError AssignmentError SingleArchitecture Infeasible EndlessSpace SizeTooHard ShapeError "
+    "BuildError StudyError StudyLocked SpaceChanged StoreError UsageError"
+)
+PUBLIC = {*LANGUAGE.split(), *STUDY.split(), *ERRORS.split()}
+
+
+def seen_by_type_checkers() -> dict[str, str]:
+    """Names imported under `if TYPE_CHECKING` and the modules that they come from."""
+    (block,) = (node for node in SOURCE.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test))
+    found = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        assert node.module
+        for alias in node.names:
+            assert alias.asname is None, "a second name for one thing"
+            found[alias.name] = node.module
+    return found
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(archsearch.__all__) == PUBLIC
+
+
+def test_visible_is_public_sorted_and_single() -> None:
+    assert dir(archsearch) == sorted(set(archsearch.__all__)) == archsearch.__all__
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_each_name_is_what_type_checkers_see(name: str) -> None:
+    origin = seen_by_type_checkers()[name]
+    value = getattr(archsearch, name)
+    if origin == "archsearch":
+        assert isinstance(value, types.ModuleType)
+        assert value.__name__ == f"archsearch.{name}"
+    else:
+        assert value is getattr(__import__(origin, fromlist=[name]), name)
+        assert getattr(archsearch, name) is value
+    assert inspect.getdoc(value), f"archsearch.{name} has no docstring"
+
+
+def test_type_checkers_see_no_more() -> None:
+    assert set(seen_by_type_checkers()) == PUBLIC
+
+
+def test_every_error_is_public() -> None:
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+    assert raised == set(ERRORS.split())
+    assert all(issubclass(getattr(archsearch, name), ArchsearchError) for name in raised)
+
+
+def test_a_near_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'archsearch' has no attribute 'Chioce'") as raised:
+        _ = archsearch.Chioce  # type: ignore[attr-defined]
+    assert raised.value.name == "Chioce"
+    assert raised.value.obj is archsearch  # from which Python suggests 'Choice'
