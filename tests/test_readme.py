@@ -100,7 +100,7 @@ def test_sessions_give_what_they_show() -> None:
 
 @pytest.mark.slow
 def test_the_program_runs(tmp_path: Path) -> None:
-    """As a user's file in a process of its own, with a `train` that trains nothing; and again, which evaluates nothing."""
+    """A user's file in a process of its own, with a `train` that trains nothing; the second run has no trial left."""
     calls = tmp_path / "calls"
     train = f"def train(network, lr):\n    print(lr, file=open({str(calls)!r}, 'a'))\n    return lr\n\n\n"
     (tmp_path / "mine.py").write_text(train + "\n".join(blocks("python")), encoding="utf-8")
