@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from archsearch.spaces.node import Node
+from archsearch.spaces.node import Node, deep_recursion
 from archsearch.spaces.nodes import (
     Choice,
     Derived,
@@ -22,7 +22,6 @@ from archsearch.spaces.nodes import (
     Sequential,
     Shared,
     Subset,
-    is_decision,
 )
 
 
@@ -72,11 +71,20 @@ class FactTable:
             return Facts()
         known = self._known.get(id(node))
         if known is None:
+            with deep_recursion():
+                return self._find(node)
+        return known[1]
+
+    def _find(self, node: Any) -> Facts:
+        if not isinstance(node, Node | Mapping | list | tuple):
+            return Facts()
+        known = self._known.get(id(node))
+        if known is None:
             names: set[str] = set()
             unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not has_node_or_node(node.node))
             is_open = unknown or asks(node)
             for child in children(node):
-                facts = self.of(child)
+                facts = self._find(child)
                 names |= facts.names
                 unknown = unknown or facts.unknown
                 is_open = is_open or facts.open
@@ -101,5 +109,3 @@ def asks(node: Any) -> bool:
         return not (node.minimum == node.maximum and node.minimum in (0, len(node.members)))
     return False
 
-
-__all__ = ["FactTable", "Facts", "asks", "children", "is_decision"]
