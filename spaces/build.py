@@ -19,7 +19,7 @@ from archsearch.spaces import layers
 from archsearch.spaces.mistakes import call
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Skip
-from archsearch.spaces.settled import Settled
+from archsearch.spaces.settled import Settled, without_wrapper
 from archsearch.spaces.sized import Argument
 from archsearch.spaces.targets import label, load
 
@@ -199,7 +199,7 @@ def holds_module(value: Any) -> bool:
 def values(value: Any, made: Made) -> Any:
     """Arguments with real modules where descriptions of modules stood; lists and dicts are new ones."""
     if isinstance(value, Argument):
-        return make(Settled(value.part, value.sized), made, standing=False)
+        return make(Settled(*without_wrapper(value.part, value.sized)), made, standing=False)
     if isinstance(value, list | tuple):
         return type(value)([values(item, made) for item in value])
     if isinstance(value, Mapping):

@@ -12,7 +12,6 @@ from archsearch.spaces.nodes import Derived, Lazy, Optional, Permute, Scope, Sha
 from archsearch.spaces.program import say_signature
 from archsearch.spaces.require import Require
 
-
 # In place of the id of a Scope: it stands around a Shared, whose inside may not use its names.
 BARRED = -1
 
@@ -149,4 +148,3 @@ def constraint_paths(root: Any, require: Require) -> tuple[str, ...]:
             own = getattr(times, "name", None)
         paths.append(own if own is not None and name not in names else name)
     return tuple(paths)
-

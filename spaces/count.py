@@ -52,7 +52,13 @@ class Keep(NamedTuple):
     values: Names
 
     def plus(self, other: Keep) -> Keep:
-        return other if not self.names else self if not other.names else Keep(self.names | other.names, self.values | other.values)
+        return (
+            other
+            if not self.names
+            else self
+            if not other.names
+            else Keep(self.names | other.names, self.values | other.values)
+        )
 
 
 NOTHING = Keep(frozenset(), frozenset())
@@ -150,7 +156,11 @@ class Count:
             result = result.plus(self.hidden)
         if isinstance(node, Lazy):
             result = Keep(result.names, result.names)
-        if isinstance(node, Repeat) and isinstance(node.times, Node) and (is_indexed(node) or self.facts.of(node.node).open):
+        if (
+            isinstance(node, Repeat)
+            and isinstance(node.times, Node)
+            and (is_indexed(node) or self.facts.of(node.node).open)
+        ):
             times = self.mentions(node.times, context)
             result = result.plus(Keep(times.names, times.names))
         name = getattr(node, "name", None)
@@ -161,7 +171,11 @@ class Count:
                 result = result.plus(Keep(members, members))
             else:
                 own = frozenset([base])
-                inside = [node.node] if isinstance(node, Optional) else list((getattr(node, "branches", None) or {}).values())
+                inside = (
+                    [node.node]
+                    if isinstance(node, Optional)
+                    else list((getattr(node, "branches", None) or {}).values())
+                )
                 branches = any([self.facts.of(branch).open for branch in inside])
                 result = result.plus(Keep(own, own if branches else frozenset()))
         return result
@@ -309,7 +323,7 @@ class Count:
         known = None if key is None else self.answer(env, key)
         table: Table = {}
         if known is not None:
-            branch = dict([(typed(a), b) for a, b in self.branches(node)])[known] if opens else None
+            branch = {typed(a): b for a, b in self.branches(node)}[known] if opens else None
             return self.chain([branch, *after], context, env, keep)
         if size == 1:
             return self.chain([*inside, *after], context, env, keep)
@@ -421,7 +435,9 @@ class Count:
                 continue
             if key not in self.expansions:
                 if len(self.expansions) >= MAX_EXPANSIONS:
-                    raise SizeTooHard(f"{node!r} has more than {MAX_EXPANSIONS} expansions; estimate_size() gives an estimate")
+                    raise SizeTooHard(
+                        f"{node!r} has more than {MAX_EXPANSIONS} expansions; estimate_size() gives an estimate"
+                    )
                 self.expansions[key] = node.function(**call)
             inside = self.reveal(self.expansions[key], context)
             self.expanding.add(key)

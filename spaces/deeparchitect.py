@@ -136,7 +136,12 @@ def deepconv(with_training: bool = False) -> Space:
         return nn.Conv2d(Choice(filters), length, stride=2, padding=length // 2)
 
     model = Sequential(
-        reduce("length1"), motif(filters), reduce("length2"), motif([2 * f for f in filters]), nn.Flatten(), nn.Linear(10)
+        reduce("length1"),
+        motif(filters),
+        reduce("length2"),
+        motif([2 * f for f in filters]),
+        nn.Flatten(),
+        nn.Linear(10),
     )
     if with_training:
         return Space({"model": model, **training()}, input_shape=(3, 32, 32))
@@ -158,4 +163,3 @@ def space(name: str = "deepconv") -> Space:
     if name not in SPACES:
         raise SpaceError(f"deeparchitect has no space {name!r}; it has {', '.join(SPACES)}{did_you_mean(name, SPACES)}")
     return SPACES[name]()
-

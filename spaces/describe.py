@@ -72,21 +72,30 @@ def describe_node(node: Any) -> Any:
                 "arguments": {name: describe_node(value) for name, value in node.arguments.items()},
             }
             if node.infer:
-                described["infer"] = {k: v if isinstance(v, str) else describe_function(v) for k, v in node.infer.items()}
+                described["infer"] = {
+                    k: v if isinstance(v, str) else describe_function(v) for k, v in node.infer.items()
+                }
             if node.shape is not None:
                 described["shape"] = describe_function(node.shape)
             return described
         case Sequential():
             return {"kind": "Sequential", "parts": describe_members(node)}
         case Parallel():
-            return {"kind": "Parallel", "branches": describe_members(node), "merge": describe_node(node.merge), "dim": node.dim}
+            return {
+                "kind": "Parallel",
+                "branches": describe_members(node),
+                "merge": describe_node(node.merge),
+                "dim": node.dim,
+            }
         case Residual():
             return {"kind": "Residual", "body": describe_node(node.node), "project": describe_node(node.project)}
         case Optional():
             return {"kind": "Optional", **named(node), "node": describe_node(node.node)}
         case Repeat():
-            body = describe_node(node.node) if isinstance(node.node, Node | Mapping | list | tuple) else (
-                {"kind": "function of the index", "function": describe_function(node.node)}
+            body = (
+                describe_node(node.node)
+                if isinstance(node.node, Node | Mapping | list | tuple)
+                else ({"kind": "function of the index", "function": describe_function(node.node)})
             )
             return {"kind": "Repeat", "times": describe_node(node.times), "tied": node.tied, "node": body}
         case Permute():
@@ -207,14 +216,20 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:
                 lines.extend(differences(before[key], after[key], step))
         return lines
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return [line for i, (b, a) in enumerate(zip(before, after, strict=True)) for line in differences(b, a, f"{where}[{i}]")]
+        return [
+            line
+            for i, (b, a) in enumerate(zip(before, after, strict=True))
+            for line in differences(b, a, f"{where}[{i}]")
+        ]
     return [] if type(before) is type(after) and before == after else [f"{where}: was {before!r}, is {after!r}"]
 
 
 def without_functions(description: Any) -> Any:
     """A description with every function's source left out: what counts as the structure."""
     if isinstance(description, dict):
-        return {k: without_functions(v) for k, v in description.items() if not ("function" in description and k == "source")}
+        return {
+            k: without_functions(v) for k, v in description.items() if not ("function" in description and k == "source")
+        }
     if isinstance(description, list):
         return [without_functions(item) for item in description]
     return description

@@ -108,4 +108,3 @@ def asks(node: Any) -> bool:
     if isinstance(node, Subset):
         return not (node.minimum == node.maximum and node.minimum in (0, len(node.members)))
     return False
-

@@ -145,7 +145,12 @@ class Feasibility:
                 if inner:
                     rest = (inner, 0, rest)
             elif step.decision.options is not None:
-                return (self.number(here), self.live(answers), frozenset(entered)), step, iter(step.decision.options), rest
+                return (
+                    (self.number(here), self.live(answers), frozenset(entered)),
+                    step,
+                    iter(step.decision.options),
+                    rest,
+                )
         return None, None, None, None
 
     def number(self, rest: Any) -> int:
@@ -194,7 +199,9 @@ class Feasibility:
 def redraw_path(constraints: list[Any], answers: Answers) -> str:
     """The last decision that a refused constraint reads."""
     order = {path: i for i, path in enumerate(answers)}
-    return max([path for constraint in constraints for path in constraint.paths if path in order], key=order.__getitem__)
+    return max(
+        [path for constraint in constraints for path in constraint.paths if path in order], key=order.__getitem__
+    )
 
 
 def nothing(decision_path: str, compiler: Compiler) -> Infeasible:

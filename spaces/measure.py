@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archsearch.errors import BuildError
 from archsearch.spaces.build import Made, make_leaf, values
+from archsearch.spaces.dtypes import RefuseDtypes
 from archsearch.spaces.mistakes import Failure, wrong_rank
 from archsearch.spaces.settled import Settled
 from archsearch.spaces.sized import Argument, Signature, Signatures, Tied
@@ -96,7 +97,8 @@ def run(module: nn.Module, inputs: Signatures) -> tuple[Signature | Failure, int
     tensors = [torch.empty((1, *size), dtype=getattr(torch, kind), device="meta") for size, kind in inputs]
     counter = FlopCounterMode(display=False)
     try:
-        with counter, torch.device("meta"):
+        # The counter stands inside, so that what it takes apart is looked at as well.
+        with RefuseDtypes(), counter, torch.device("meta"):
             output = module(*tensors)
     except NotImplementedError as error:
         return Failure("output", f"it does not run on torch's meta device ({reason(error)}); declare shape="), 0

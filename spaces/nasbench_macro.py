@@ -33,9 +33,7 @@ def layer(channels: int, first: bool) -> Choice:
     """One searched layer; the identity of a stage's first layer still has to halve and widen."""
     stride = 2 if first else 1
     skip = Sequential(nn.Conv2d(channels, 1, stride=2, bias=False), nn.BatchNorm2d()) if first else None
-    return Choice(
-        {"identity": skip, "mb3_k3": block(channels, stride, 3, 3), "mb6_k5": block(channels, stride, 6, 5)}
-    )
+    return Choice({"identity": skip, "mb3_k3": block(channels, stride, 3, 3), "mb6_k5": block(channels, stride, 6, 5)})
 
 
 def space(classes: int = 10) -> Space:

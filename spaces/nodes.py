@@ -136,7 +136,9 @@ class Repeat(Node):
             raise SpaceError(f"Repeat takes a number or a value node as times; write Choice({list(times)!r})")
         if isinstance(times, Value):
             counts = times.decision.options if isinstance(times, Choice | Integer) else ()
-            if isinstance(times, Real) or (isinstance(times, Choice) and times.branches is not None and is_module(times)):
+            if isinstance(times, Real) or (
+                isinstance(times, Choice) and times.branches is not None and is_module(times)
+            ):
                 raise SpaceError(f"Repeat(times=...) must stand for whole numbers, but got {times!r}")
             if isinstance(times, Choice) and times.branches is not None:
                 counts = ()
@@ -335,7 +337,9 @@ class Lazy(Node):
 
 def check_finite(argument: object, name: str) -> None:
     if isinstance(argument, Real):
-        raise SpaceError(f"Lazy's argument {name} is {argument!r}: a Real has no end of expansions; use Integer or Choice")
+        raise SpaceError(
+            f"Lazy's argument {name} is {argument!r}: a Real has no end of expansions; use Integer or Choice"
+        )
     if isinstance(argument, InputValue):
         raise SpaceError(f"Lazy's argument {name} is {argument!r}: what can be decided never depends on sizes")
     if isinstance(argument, Derived):

@@ -32,7 +32,6 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
     check_count,
-    is_decision,
 )
 from archsearch.spaces.require import Require
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, resolve
@@ -265,9 +264,7 @@ class Compiler:
             source = site.child(".times", times)
             self.compile(source, steps, level)
             reads = tuple([step.path for step in steps[before:] if step.kind == ASK])
-            steps.append(
-                Step(TURN, site, site.path, programs=copies, key=lambda a: count_of(source, a), reads=reads)
-            )
+            steps.append(Step(TURN, site, site.path, programs=copies, key=lambda a: count_of(source, a), reads=reads))
             return
         for copy in copy_sites(site, node, times):
             self.compile(copy, steps, level)

@@ -257,9 +257,7 @@ def expand_lazy(site: Site, node: Lazy, suffix: str, arguments: Mapping[str, Any
             raise SpaceError(
                 f"{site.place or 'root'}: Lazy's {name}({show_call(arguments)}) raised {type(error).__name__}: {error}"
             ) from error
-        inside = site.children[key] = Site(
-            expansion, site.place + suffix, site.path + suffix, site.frame, site.owner
-        )
+        inside = site.children[key] = Site(expansion, site.place + suffix, site.path + suffix, site.frame, site.owner)
     return inside
 
 

@@ -16,7 +16,7 @@ from archsearch.spaces.mistakes import Failure, at, dtypes, explain, shapes
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.project import projection
 from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
-from archsearch.spaces.settled import Settled, disagreement
+from archsearch.spaces.settled import Settled, disagreement, without_wrapper
 from archsearch.spaces.sized import (
     SCALARS,
     Argument,
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 def settle(part: Part, inputs: Sequence[Tensor]) -> Settled:
     """Every size of the network that a walk gave.
 
-    A module that is an argument of another module is settled on the same input as that one.
+    A module that is an argument of another module is settled on the same input as that one: sizes that it leaves
+    open are inferred from what reaches its owner.
 
     >>> from archsearch.spaces.resolved import Leaf
     >>> linear = Leaf("head", "torch.nn:Linear", {"out_features": 10}, {"in_features": "features"})
@@ -61,7 +62,7 @@ def settle(part: Part, inputs: Sequence[Tensor]) -> Settled:
         known: dict[int, int | None] = {}
         number(part, known)
         sized = size(part, tuple([(tensor.shape, tensor.dtype) for tensor in inputs]), known)
-        result = Settled(part, sized)
+        result = Settled(*without_wrapper(part, sized))
         if len({entry.key for entry in sized.tied}) < len({(entry.key, entry.structure) for entry in sized.tied}):
             raise disagreement(result)
     return result
@@ -247,6 +248,20 @@ def size_once(once: Once, inputs: Signatures, known: dict[int, int | None]) -> S
 def size_leaf(leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Sized:
     from archsearch.spaces.measure import measure
 
+    target, arguments = settle_arguments(leaf, inputs, known)
+    key = (target_key(leaf.target), frozen_all(arguments), inputs, leaf.shape)
+    found = leaves.get(key)
+    if found is None:
+        found = leaves.keep(key, measure(target, arguments, inputs, leaf.shape))
+    if isinstance(found, Failure):
+        raise explain(found, leaf, target, arguments, inputs)
+    return Sized(inputs, found.output, found.parameters, found.flops, found.tied, arguments=arguments)
+
+
+def settle_arguments(
+    leaf: Leaf, inputs: Signatures, known: dict[int, int | None]
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The class or function, and all that it is called with."""
     target = load(leaf.target, leaf.place)
     given = {name: settle_value(value, leaf, inputs, known) for name, value in leaf.arguments.items()}
     infer = leaf.infer
@@ -256,14 +271,22 @@ def size_leaf(leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> S
             check_arguments(target, given, infer)
         except SpaceError as error:
             raise BuildError(f"{leaf.place or 'root'}: {error}") from error
-    arguments = given | {name: infer_size(name, rule, leaf, inputs) for name, rule in infer.items()}
-    key = (target_key(leaf.target), frozen_all(arguments), inputs, leaf.shape)
-    found = leaves.get(key)
-    if found is None:
-        found = leaves.keep(key, measure(target, arguments, inputs, leaf.shape))
-    if isinstance(found, Failure):
-        raise explain(found, leaf, target, arguments, inputs)
-    return Sized(inputs, found.output, found.parameters, found.flops, found.tied, arguments=arguments)
+    return target, given | {name: infer_size(name, rule, leaf, inputs) for name, rule in infer.items()}
+
+
+def size_argument(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+    """A module that is an argument, on the input of its owner.
+
+    What the owner does with it is the owner's matter, so a single module is not run, only its sizes are inferred;
+    its parameters and FLOPs are among the owner's.
+    """
+    if isinstance(part, Leaf):
+        return Sized(inputs, inputs[0], arguments=settle_arguments(part, inputs, known)[1])
+    if isinstance(part, Once):
+        inside = size_argument(part.part, inputs, known)
+        own = Tied(part.key, settled_structure(part.part, inside), None, inside.parameters)
+        return Sized(inputs, inside.output, tied=inside.tied | {own}, children=(inside,))
+    return size(part, inputs, known)
 
 
 def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Any:
@@ -274,7 +297,7 @@ def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, in
         place = value.place or leaf.place
         return locate(place, lambda: value.evaluate(InputSize(inputs[0][0])))
     if isinstance(value, Leaf | Chain | Skip | Branches | Once):
-        return Argument(value, size(value, inputs, known))
+        return Argument(value, size_argument(value, inputs, known))
     if isinstance(value, list | tuple):
         return type(value)([settle_value(item, leaf, inputs, known) for item in value])
     if isinstance(value, dict):

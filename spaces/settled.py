@@ -61,6 +61,10 @@ class Settled:
         return tuple([Settled(part, sized) for part, sized in self.pairs()])
 
     def pairs(self) -> Iterator[tuple[Part, Sized]]:
+        for part, sized in self.steps():
+            yield without_wrapper(part, sized)
+
+    def steps(self) -> Iterator[tuple[Part, Sized]]:
         match self.part:
             case Chain(parts=parts):
                 yield from zip(parts, self.sized.children, strict=True)
@@ -82,6 +86,13 @@ class Settled:
             place = f"{self.place}.project" if self.place else "project"
             return Leaf(place, made.target, made.arguments, made.infer)
         return self.part.project if not isinstance(self.part.project, str) else None
+
+
+def without_wrapper(part: Part, sized: Sized) -> tuple[Part, Sized]:
+    """What a Lazy gave, at ``p(v1,v2)``, instead of the chain of one at ``p`` around it: they are one step."""
+    while isinstance(part, Chain) and len(part.parts) == 1 and place_of(part.parts[0]).startswith(f"{part.place}("):
+        part, sized = part.parts[0], sized.children[0]
+    return part, sized
 
 
 def shown(value: Any) -> Any:

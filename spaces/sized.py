@@ -68,7 +68,7 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A module that is an argument of a leaf, with its sizes."""
+    """A module that is an argument of a leaf, with its sizes; what it costs is counted in the leaf."""
 
     part: Part
     sized: Sized

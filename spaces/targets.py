@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,65 +47,57 @@ class Parameters:
 
     Attributes:
         known: their names, in order, as far as signatures say.
-        positional: whether positional arguments go to `known` in order.
+        positional: how many of them, from the first, can be given by position.
         required: those without a default.
         closed: whether there are no others, so that an unknown name is a mistake.
-        exact: whether the required ones are all there is to give.
     """
 
     known: tuple[str, ...]
     positional: int
     required: tuple[str, ...]
     closed: bool
-    exact: bool
 
 
 def parameters(target: Callable[..., Any]) -> Parameters:
     """What can be read from the signature.
 
-    A class that passes ``**kwargs`` on has the parameters of its bases as well. Of a function, the first
-    parameters may be inputs, so no argument of it goes by position.
+    A class that passes ``**kwargs`` on has the parameters of its bases as well, and may have others. Of a function,
+    the first parameters may be inputs, so no argument of it goes by position.
     """
+    own, *bases = signatures(target) or [None]
+    if own is None:
+        return Parameters((), 0, (), closed=False)
+    kinds = {parameter.kind for parameter in own.parameters.values()}
+    closed = inspect.Parameter.VAR_KEYWORD not in kinds
     found: dict[str, inspect.Parameter] = {}
-    closed = False
-    positional = -1
-    for signature in signatures(target):
-        names = list(signature.parameters.values())
-        kinds = {p.kind for p in names}
-        named = [p for p in names if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if positional < 0:
-            bindable = [p for p in named if p.kind != p.KEYWORD_ONLY]
-            positional = 0 if inspect.Parameter.VAR_POSITIONAL in kinds else len(bindable)
-            exact = inspect.Parameter.VAR_KEYWORD not in kinds
-        for parameter in named:
-            found.setdefault(parameter.name, parameter)
-        if inspect.Parameter.VAR_KEYWORD not in kinds:
-            closed = True
-            break
-    if positional < 0:
-        return Parameters((), 0, (), closed=False, exact=False)
-    is_class = isinstance(target, type)
-    needed = [p for p in found.values() if p.default is p.empty and (is_class or p.kind == p.KEYWORD_ONLY)]
-    required = tuple([p.name for p in needed])
-    return Parameters(tuple(found), positional if is_class else 0, required, closed, exact and is_class)
+    for signature in [own] if closed else [own, *bases]:
+        for parameter in signature.parameters.values():
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                found.setdefault(parameter.name, parameter)
+    if not isinstance(target, type):
+        required = [p.name for p in found.values() if p.default is p.empty and p.kind == p.KEYWORD_ONLY]
+        return Parameters(tuple(found), 0, tuple(required), closed)
+    required = [p.name for p in found.values() if p.default is p.empty]
+    by_position = [p for p in own.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    positional = 0 if inspect.Parameter.VAR_POSITIONAL in kinds else len(by_position)
+    return Parameters(tuple(found), positional, tuple(required), closed)
 
 
-def signatures(target: Callable[..., Any]) -> Iterator[inspect.Signature]:
+def signatures(target: Callable[..., Any]) -> list[inspect.Signature]:
     """The target's own signature, and for a class those of its bases' constructors, nearest first."""
     try:
-        yield inspect.signature(target)
+        found = [inspect.signature(target)]
     except (ValueError, TypeError):
         # Written in C: it does not say.
-        return
+        return []
     if isinstance(target, type):
-        bases = [c for c in target.__mro__ if "__init__" in vars(c)]
-        for base in bases[1:]:
+        for base in [c for c in target.__mro__ if "__init__" in vars(c)][1:]:
             if base is object or (base.__module__, base.__qualname__) == ("torch.nn.modules.module", "Module"):
                 # Neither takes anything, whatever torch's signature says.
-                yield inspect.Signature()
-                return
+                break
             constructor = inspect.signature(vars(base)["__init__"])
-            yield constructor.replace(parameters=list(constructor.parameters.values())[1:])
+            found.append(constructor.replace(parameters=list(constructor.parameters.values())[1:]))
+    return found
 
 
 def label(target: Callable[..., Any] | str) -> str:
@@ -138,7 +130,7 @@ def check_arguments(target: Callable[..., Any], arguments: Iterable[str], infer:
                 takes = f"it takes {', '.join(own.known)}" if own.known else "it takes no arguments"
                 raise SpaceError(f"{label(target)} has no parameter {name!r}{did_you_mean(name, own.known)} ({takes})")
     missing = [name for name in own.required if name not in given]
-    if missing and own.exact:
+    if missing and own.closed and isinstance(target, type):
         raise SpaceError(f"{label(target)} needs {', '.join([name + '=' for name in missing])}")
 
 

@@ -144,7 +144,10 @@ def value_lines(head: str, value: Any, indent: int) -> list[str]:
         case Mapping():
             if not value:
                 return [f"{pad}{head}{{}}"]
-            return [f"{pad}{head}".rstrip(), *[line for k, v in value.items() for line in entry_lines(k, v, indent + 1)]]
+            return [
+                f"{pad}{head}".rstrip(),
+                *[line for k, v in value.items() for line in entry_lines(k, v, indent + 1)],
+            ]
     return [f"{pad}{head}{show(value)}"]
 
 

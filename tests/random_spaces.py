@@ -78,7 +78,9 @@ class Maker:
                 return self.grammar(self.rng.choice([1, 2]))
             case 10:
                 k = NAMES["k"]()
-                return Repeat(Scope(Sequential(Module("p:C", {"size": k, "pad": k // 2}), inside()), "k"), Integer(1, 2))
+                return Repeat(
+                    Scope(Sequential(Module("p:C", {"size": k, "pad": k // 2}), inside()), "k"), Integer(1, 2)
+                )
             case 11 if shared:
                 name = self.rng.choice(["cell", "stem"])
                 return Shared(self.cells[name], name)
