@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -84,6 +84,13 @@ def load(path: str | Path, settings: Mapping[str, object] | None = None) -> Stud
     return StudyFile(path, module, values)
 
 
+def travel_by_value(file: StudyFile) -> None:
+    """Let Ray send what the file defines as code: a worker has no module of this name to import it from."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(file.module)
+
+
 def parse(path: Path) -> ast.Module:
     """The syntax tree of a Python file."""
     if path.is_dir():
@@ -103,19 +110,33 @@ def parse(path: Path) -> ast.Module:
 
 
 def declarations(tree: ast.Module) -> dict[str, Assignment]:
-    """The assignments at the top level that give one public name a plain value, and are its only ones."""
+    """The assignments at the top level that give one public name a plain value, where nothing else binds it."""
+    bound = Counter(bindings(tree))
     found: dict[str, Assignment] = {}
-    assigned: Counter[str] = Counter()
     for statement in tree.body:
-        if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or constant(statement) is None:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        assigned.update(node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
-        if isinstance(statement, ast.AugAssign) or constant(statement) is None or len(targets) != 1:
-            continue
-        if isinstance(targets[0], ast.Name) and not targets[0].id.startswith("_"):
-            found[targets[0].id] = statement
-    return {name: statement for name, statement in found.items() if assigned[name] == 1}
+        match targets:
+            case [ast.Name(id=name)] if not name.startswith("_") and bound[name] == 1:
+                found[name] = statement
+    return found
+
+
+def bindings(tree: ast.Module) -> Iterator[str]:
+    """The names that a module's own statements bind or delete, once for each time that they do."""
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.alias(name=name, asname=alias):
+                yield alias or name.partition(".")[0]
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+                continue  # what it binds inside is not the module's
+        nodes.extend(ast.iter_child_nodes(node))
 
 
 def constant(statement: Assignment) -> Setting | None:
