@@ -64,9 +64,10 @@ def parameters(target: Callable[..., Any]) -> Parameters:
     A class that passes ``**kwargs`` on has the parameters of its bases as well, and may have others. Of a function,
     the first parameters may be inputs, so no argument of it goes by position.
     """
-    own, *bases = signatures(target) or [None]
-    if own is None:
+    all_signatures = signatures(target)
+    if not all_signatures:
         return Parameters((), 0, (), closed=False)
+    own, *bases = all_signatures
     kinds = {parameter.kind for parameter in own.parameters.values()}
     closed = inspect.Parameter.VAR_KEYWORD not in kinds
     found: dict[str, inspect.Parameter] = {}
