@@ -94,7 +94,8 @@ class Architecture:
             if not self.space.inputs:
                 raise BuildError("sizes follow from the input: give Space(input_shape=...) or Space(inputs={...})")
             self._settled = settle(model_of(self.values), list(self.space.inputs.values()))
-        return self._settled
+        settled: Settled = self._settled
+        return settled
 
     @property
     def parameters(self) -> int:

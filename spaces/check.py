@@ -8,7 +8,19 @@ from typing import Any
 from archsearch.errors import SpaceError, did_you_mean
 from archsearch.spaces.facts import FactTable, asks, children
 from archsearch.spaces.node import Node, deep_recursion
-from archsearch.spaces.nodes import Derived, Lazy, Optional, Permute, Scope, Shared, Subset, is_decision
+from archsearch.spaces.nodes import (
+    Choice,
+    Derived,
+    Integer,
+    Lazy,
+    Optional,
+    Permute,
+    Real,
+    Scope,
+    Shared,
+    Subset,
+    is_decision,
+)
 from archsearch.spaces.program import say_signature
 from archsearch.spaces.require import Require
 
@@ -62,7 +74,7 @@ class Checker:
                 if not isinstance(name, str) or not name.isidentifier():
                     raise SpaceError(f"the keys of a space are identifiers, but got {name!r}")
         self.check_names(node, scopes)
-        if is_decision(node) and node.name is None:
+        if isinstance(node, Choice | Integer | Real) and node.name is None:
             self.structural[id(node)] = node
         if isinstance(node, Derived | Lazy):
             for child in children(node):
@@ -117,7 +129,7 @@ class Checker:
             )
 
     def collect_derived(self, node: Any, holder: Any) -> None:
-        if is_decision(node) and node.name is None:
+        if isinstance(node, Choice | Integer | Real) and node.name is None:
             self.in_derived[id(node)] = (node, holder)
         elif isinstance(node, list | tuple):
             for item in node:

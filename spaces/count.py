@@ -170,14 +170,9 @@ class Count:
                 members = frozenset([(base, step) for step in node.members])
                 result = result.plus(Keep(members, members))
             else:
-                own = frozenset([base])
-                inside = (
-                    [node.node]
-                    if isinstance(node, Optional)
-                    else list((getattr(node, "branches", None) or {}).values())
-                )
-                branches = any([self.facts.of(branch).open for branch in inside])
-                result = result.plus(Keep(own, own if branches else frozenset()))
+                asked = frozenset([base])
+                opens = any([self.facts.of(branch).open for branch in opened_by(node)])
+                result = result.plus(Keep(asked, asked if opens else frozenset()))
         return result
 
     def partners(self, names: Names, context: Context) -> Names:
@@ -316,7 +311,7 @@ class Count:
 
     def of_decision(self, node: Any, context: Context, env: Env, keep: Keep) -> Table:
         after = list(node.members.values()) if isinstance(node, Permute) else []
-        inside = [node.node] if isinstance(node, Optional) else list((getattr(node, "branches", None) or {}).values())
+        inside = opened_by(node)
         opens = any([self.facts.of(branch).open for branch in inside])
         size = 2 if isinstance(node, Optional) else node.decision.size
         key = context.key(node.name) if node.name is not None and size > 1 else None
@@ -513,6 +508,11 @@ class Count:
         return result
 
 
+def opened_by(node: Any) -> list[Any]:
+    """What the answers of a decision open."""
+    return [node.node] if isinstance(node, Optional) else list((getattr(node, "branches", None) or {}).values())
+
+
 def is_indexed(node: Repeat) -> bool:
     """A Repeat over a function of the index."""
     return callable(node.node) and not isinstance(node.node, Node)
@@ -527,19 +527,19 @@ def say_key(key: Any) -> str:
     return key if isinstance(key, str) else say_key(key[0])
 
 
-def function_key(function: Callable[..., Any]) -> Any:
+def function_key(function: Any) -> Any:
     """Functions are the same expansion rule when code and closure values are."""
     code = getattr(function, "__code__", None)
     if code is None:
         return id(function)
     cells = []
-    for cell in function.__closure__ or ():  # type: ignore[attr-defined]
+    for cell in function.__closure__ or ():
         try:
             content = cell.cell_contents
         except ValueError:
             content = None
         cells.append(typed(content) if isinstance(content, bool | int | float | str | None) else id(content))
-    return (code, tuple(cells), repr(function.__defaults__))  # type: ignore[attr-defined]
+    return (code, tuple(cells), repr(function.__defaults__))
 
 
 def with_named_keys(root: Any, require: Iterable[Require]) -> Any:
@@ -553,9 +553,7 @@ def with_named_keys(root: Any, require: Iterable[Require]) -> Any:
 
 def renamed(node: Any, name: str) -> Any:
     if isinstance(node, Repeat) and isinstance(node.times, Node):
-        copy = object.__new__(Repeat)
-        copy._set(node=node.node, times=renamed(node.times, name), tied=node.tied)
-        return copy
+        return Repeat(node.node, renamed(node.times, name), node.tied)
     if isinstance(node, Node) and hasattr(node, "name") and node.name is None and not isinstance(node, Shared):
         copy = object.__new__(type(node))
         copy.__setstate__(node.__getstate__() | {"name": name})

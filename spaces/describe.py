@@ -18,7 +18,6 @@ from archsearch.spaces.node import Node, deep_recursion, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
     Derived,
-    InputValue,
     Integer,
     Lazy,
     Module,
@@ -34,6 +33,7 @@ from archsearch.spaces.nodes import (
     Subset,
 )
 from archsearch.spaces.require import Require
+from archsearch.spaces.values import InputValue
 
 if TYPE_CHECKING:
     from archsearch.spaces.space import Space

@@ -20,7 +20,7 @@ MAX_PATHS = 10_000
 
 def width_of(decision: Decision) -> int:
     """Columns of a decision: one that says it is asked, and its answer (one number, or one-hot)."""
-    return 1 + (1 if decision.ordered or decision.options is None else decision.size)  # type: ignore[return-value]
+    return 1 + (1 if decision.ordered or decision.options is None else decision.size)
 
 
 def fill(row: Any, start: int, decision: Decision, answer: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from archsearch.errors import Infeasible
 from archsearch.spaces.decisions import Decision, Options
 from archsearch.spaces.facts import FactTable
-from archsearch.spaces.program import Answers, Compiler, Program, Step
+from archsearch.spaces.program import Answers, Compiler, Constraint, Program, Step
 from archsearch.spaces.resolve import own_path
 from archsearch.spaces.walk import open_step
 
@@ -196,7 +196,7 @@ class Feasibility:
         return matters
 
 
-def redraw_path(constraints: list[Any], answers: Answers) -> str:
+def redraw_path(constraints: list[Constraint], answers: Answers) -> str:
     """The last decision that a refused constraint reads."""
     order = {path: i for i, path in enumerate(answers)}
     return max(

@@ -12,7 +12,6 @@ from archsearch.spaces.node import Node, deep_recursion, has_node, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
     Derived,
-    InputValue,
     Integer,
     Lazy,
     Module,
@@ -26,11 +25,11 @@ from archsearch.spaces.nodes import (
     Sequential,
     Shared,
     Subset,
-    is_module,
     member_key,
 )
 from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
 from archsearch.spaces.sites import Site, join
+from archsearch.spaces.values import InputValue, is_module
 
 PARTS = (Leaf, Chain, Skip, Branches, Once)
 

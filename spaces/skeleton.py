@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archsearch.spaces.node import Node
+from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,
     Derived,
@@ -22,7 +22,6 @@ from archsearch.spaces.nodes import (
     Sequential,
     Shared,
     Subset,
-    has_node,
 )
 
 

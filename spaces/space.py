@@ -133,13 +133,7 @@ class Space:
                 return answers
             # No table of completions (reals, or too many states): draw the last decision that is read again.
             again = redraw_path(refused, answers)
-            before = answers
-            answers = walk(
-                program,
-                lambda d, p, before=before, again=again: before[p] if p in before and p != again else ask(d, p),
-                self.max_decisions,
-                self._guide,
-            )
+            answers = walk(program, redraw(answers, again, ask), self.max_decisions, self._guide)
         raise Infeasible(
             f"{MAX_REFUSALS} draws in a row were refused by {', '.join([c.text() for c in refused])}; "
             "a constraint over fewer names is easier"
@@ -312,6 +306,15 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({self.root!r})" if isinstance(self.root, Node) else f"Space({{{', '.join(self.root)}}})"
+
+
+def redraw(before: Answers, again: str, ask: Decide) -> Decide:
+    """The answers of `before`, but for the decision at `again`."""
+
+    def decide(decision: Decision, path: str) -> Any:
+        return before[path] if path in before and path != again else ask(decision, path)
+
+    return decide
 
 
 def read_assignment(assignment: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from archsearch.errors import SpaceError
@@ -25,7 +26,7 @@ from archsearch.spaces.nodes import (
 )
 from archsearch.spaces.space import Space
 
-NAMES = {"k": lambda: Choice([1, 3], name="k"), "d": lambda: Boolean(name="d"), "n": lambda: Integer(1, 2, name="n")}
+NAMES: dict[str, Callable[[], Any]] = {"k": lambda: Choice([1, 3], name="k"), "d": lambda: Boolean(name="d"), "n": lambda: Integer(1, 2, name="n")}
 
 
 class Maker:
@@ -51,7 +52,10 @@ class Maker:
     def module(self, depth: int, shared: bool = True) -> Any:
         if depth == 0:
             return self.leaf()
-        inside = lambda: self.module(depth - 1, shared)  # noqa: E731
+
+        def inside() -> Any:
+            return self.module(depth - 1, shared)
+
         kind = self.rng.randrange(13)
         match kind:
             case 0:
