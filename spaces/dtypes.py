@@ -13,13 +13,12 @@ aten = torch.ops.aten
 PRODUCTS = frozenset({aten.mm, aten.addmm, aten.bmm, aten.baddbmm, aten.mv, aten.addmv, aten.convolution})
 
 # These take half precision beside weights of single precision.
-NORMS = frozenset({aten.native_layer_norm, aten.native_batch_norm, aten.native_group_norm})
+NORMS = frozenset({aten.native_layer_norm, aten.native_group_norm, aten._native_batch_norm_legit_no_training})
 
 SMOOTH = frozenset(
     {
         aten._log_softmax,
         aten._softmax,
-        aten.avg_pool1d,
         aten.avg_pool2d,
         aten.avg_pool3d,
         aten.elu,
@@ -29,9 +28,6 @@ SMOOTH = frozenset(
         aten.silu,
         aten.softplus,
         aten.upsample_bilinear2d,
-        aten.upsample_nearest1d,
-        aten.upsample_nearest2d,
-        aten.upsample_nearest3d,
     }
 )
 

@@ -98,7 +98,7 @@ def run(module: nn.Module, inputs: Signatures) -> tuple[Signature | Failure, int
     counter = FlopCounterMode(display=False)
     try:
         # The counter stands inside, so that what it takes apart is looked at as well.
-        with RefuseDtypes(), counter, torch.device("meta"):
+        with RefuseDtypes(), counter, torch.device("meta"):  # type: ignore[no-untyped-call]
             output = module(*tensors)
     except NotImplementedError as error:
         return Failure("output", f"it does not run on torch's meta device ({reason(error)}); declare shape="), 0

@@ -31,7 +31,8 @@ def at(place: str, message: str) -> ShapeError:
 
 
 def shapes(signatures: Sequence[Signature]) -> str:
-    return ", ".join([str(shape) for shape, _ in signatures])
+    """What reaches a module; the dtype where it is not the usual one."""
+    return ", ".join([f"{shape}{'' if kind == 'float32' else f' of {kind}'}" for shape, kind in signatures])
 
 
 def dtypes(a: Signature, b: Signature) -> str:

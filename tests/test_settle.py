@@ -458,6 +458,38 @@ def test_errors(part: Part, tensor: Tensor, message: str) -> None:
             settle(Leaf("elsewhere", part.target, part.arguments, part.infer), [tensor])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(4), (8,)),
+        (nn.Conv2d(4, 3), (4, 8, 8)),
+        (nn.BatchNorm2d(), (4, 8, 8)),
+        (nn.GroupNorm(2), (4, 8, 8)),
+        (nn.LayerNorm(), (8,)),
+        (nn.GRU(4), (6, 8)),
+        (nn.MultiheadAttention(2), (6, 8)),
+        (nn.GELU(), (8,)),
+        (nn.Softmax(-1), (8,)),
+        (nn.Embedding(5, 4), (8,)),
+        (nn.Flatten(), (2, 4)),
+    ],
+)
+def test_dtypes_are_refused_where_a_cpu_refuses_them(layer: Module, shape: tuple[int, ...], dtype: str) -> None:
+    # Torch's meta kernels let most of these pass.
+    tensor = Tensor(*shape, dtype=dtype)
+    try:
+        module = build(
+            settle(at("x", layer), [Tensor(*shape, dtype="int64" if layer.label == "Embedding" else "float32")])
+        )
+        output = str(module.eval()(torch.zeros((1, *shape), dtype=getattr(torch, dtype))).dtype).removeprefix("torch.")
+    except (RuntimeError, ValueError):
+        with pytest.raises(ShapeError, match=dtype):
+            settle(at("x", layer), [tensor])
+        return
+    assert settle(at("x", layer), [tensor]).output.dtype == output
+
+
 def test_an_error_carries_its_place() -> None:
     with pytest.raises(ShapeError) as caught:
         settle(Chain("", (at("a", nn.Linear(3)), at("body[2].fc", nn.Linear(3, in_features=4)))), [VECTOR])
