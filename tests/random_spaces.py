@@ -26,7 +26,11 @@ from archsearch.spaces.nodes import (
 )
 from archsearch.spaces.space import Space
 
-NAMES: dict[str, Callable[[], Any]] = {"k": lambda: Choice([1, 3], name="k"), "d": lambda: Boolean(name="d"), "n": lambda: Integer(1, 2, name="n")}
+NAMES: dict[str, Callable[[], Any]] = {
+    "k": lambda: Choice([1, 3], name="k"),
+    "d": lambda: Boolean(name="d"),
+    "n": lambda: Integer(1, 2, name="n"),
+}
 
 
 class Maker:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from archsearch.errors import SpaceError
-from archsearch.spaces import deeparchitect, nasbench_macro
+from archsearch.spaces import convnet, deeparchitect, nasbench_macro, transformer
 from archsearch.spaces.space import Space
 
 
@@ -31,6 +31,8 @@ def test_ladder(step: int, size: int) -> None:
         (deeparchitect.deepconv(), 60_466_176),
         (deeparchitect.deepconv(with_training=True), 247_669_456_896),
         (nasbench_macro.space(), 6_561),
+        (convnet.space(), 203_041_559_250),
+        (transformer.space(), 108_038_772),
     ],
 )
 def test_published_counts(space: Space, size: int) -> None:
@@ -40,7 +42,8 @@ def test_published_counts(space: Space, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "space", [deeparchitect.ladder(3), deeparchitect.dnn(), deeparchitect.tfref(), nasbench_macro.space()]
+    "space",
+    [deeparchitect.ladder(3), deeparchitect.dnn(), deeparchitect.tfref(), nasbench_macro.space(), convnet.space()],
 )
 def test_a_sample_trains_for_one_step(space: Space) -> None:
     arch = space.sample(random.Random(0))
@@ -51,6 +54,19 @@ def test_a_sample_trains_for_one_step(space: Space) -> None:
     assert output.shape == (4, 10)
     output.square().mean().backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_transformer_is_causal() -> None:
+    arch = transformer.space(length=16).sample(random.Random(0))
+    model = arch.build(seed=0).eval()
+    assert sum(p.numel() for p in model.parameters()) == arch.parameters
+    ids = torch.randint(0, 256, (2, 16))
+    changed = ids.clone()
+    changed[:, -1] = (changed[:, -1] + 1) % 256
+    before, after = model(ids), model(changed)
+    assert before.shape == (2, 16, 256)
+    torch.testing.assert_close(before[:, :-1], after[:, :-1])
+    assert not torch.equal(before[:, -1], after[:, -1])
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
