@@ -111,7 +111,7 @@ def test_infer_shape_is_the_whole_shape() -> None:
         (lambda: module(nn.Linear, out_features=3, infer={"in_features": "feature"}), ["'feature'", "'features'"]),
         (lambda: module(Scale, infer={"dimm": "features"}), ["'dimm'", "did you mean 'dim'"]),
         (lambda: module(Scale, dim=3, infer={"dim": "features"}), ["dim", "3", "keep one"]),
-        (lambda: module(nn.Unflatten, dim=1, shape=(3, 4)), ["shape=", "(3, 4)", "by position"]),
+        (lambda: module(nn.Unflatten, dim=1, shape=(3, 4)), ["shape=", "(3, 4)", "by position"]),  # type: ignore[arg-type]
         (lambda: module(3), ["'package.mod:Class'", "3"]),  # type: ignore[arg-type]
         (lambda: module(module(nn.ReLU)), ["takes a class", "ReLU()"]),  # type: ignore[arg-type]
     ],
@@ -160,6 +160,24 @@ def test_a_function_of_two_inputs() -> None:
     built = build(settled)
     assert torch.equal(built(torch.ones(2, 4), torch.zeros(2, 4)), torch.full((2, 4), 0.25))
     assert settled.output == Tensor(4)
+
+
+class Widen(nn.Module):
+    def __init__(self, in_features: int, norm: nn.Module) -> None:
+        super().__init__()
+        self.widen = nn.Linear(in_features, 2 * in_features)
+        self.norm = norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.norm(self.widen(x)))
+
+
+def test_a_module_as_an_argument_need_not_fit_the_input_itself() -> None:
+    norm = Leaf("here.norm", "torch.nn:LayerNorm", {"normalized_shape": 16}, {})
+    settled = settle(Leaf("here", Widen, {"norm": norm}, {"in_features": "features"}), [Tensor(8)])
+    assert settled.output == Tensor(16)
+    assert settled.parameters == 8 * 16 + 16 + 2 * 16
+    assert build(settled)(torch.zeros(2, 8)).shape == (2, 16)
 
 
 def test_describing_loads_no_torch() -> None:
