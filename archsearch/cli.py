@@ -86,6 +86,7 @@ def parser() -> Parser:
     best.add_argument("name", metavar="NAME", nargs="?", help="the study (default: the only one)")
     best.add_argument("--json", action="store_true", help="the architecture and its metrics as JSON")
     best.add_argument("--out", metavar="DIR", help="write architecture.json and architecture.txt into this folder")
+    best.add_argument("--file", metavar="FILE", help="the study file: the text then has the network's layers as well")
     for reader in (studies, show, best):
         reader.add_argument("--store", metavar="DB", default=STORE, help=f"the record (default {STORE})")
 
@@ -121,7 +122,8 @@ def dispatch(arguments: argparse.Namespace, commands: Parser) -> int:
     if arguments.command in ("studies", "show", "best"):
         from archsearch import cli_show
 
-        return int(getattr(cli_show, arguments.command)(arguments))
+        command = {"studies": cli_show.studies, "show": cli_show.show, "best": cli_show.best}[arguments.command]
+        return command(arguments)
     if arguments.version:
         from importlib import metadata
 

@@ -1,41 +1,37 @@
-"""What a searcher is: a frozen description that starts a search, which is asked for proposals and told outcomes.
+"""What a search algorithm is given, what it gives, and nothing else: no torch, no ray, no database, no clock.
 
-A searcher sees what stands here and nothing else: no torch, no ray, no database, no clock. The contract
-(`archsearch.testing.SearcherContract` checks it):
+    search = searcher.start(problem)
+    proposal = search.ask(number, pending)      # does not change the search
+    search.tell(told)                           # in the order in which trials finish
 
-- `ask(number, pending)` does not change the search: asked twice, or on a deep copy, it gives the same. Its
-  randomness is `stream(seed, number)`, so proposal 57 does not depend on how many draws came before it.
-- It may remember what `tell` determines, such as a fitted model.
-- Every proposal is an architecture of the space, its constraints (`require`, `where`) included.
-- `ask` gives None when nothing is left to propose.
+A search is a function of what it was told: telling a new one the same outcomes gives the same proposals,
+which is how a study goes on after a crash.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from archsearch.errors import StudyError
 from archsearch.spaces.space import Space
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
-Assignment: TypeAlias = Mapping[str, Any]
+State: TypeAlias = Literal["done", "failed", "pruned"]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched, and for what.
+    """What is searched.
 
     Attributes:
-        space: the space, with its constraints.
-        objectives: the metrics that count, in the order of their declaration, and which way each is better.
-        free_metrics: those of the objectives that an architecture has without being evaluated
-            (`arch.parameters`, `arch.flops`).
-        seed: of the study.
+        space: the space, with its constraints (`require`, `where`).
+        objectives: what is optimised: direction by metric, in the order in which the study names them.
+        free_metrics: the objectives that follow from an architecture without evaluating it, as attributes of
+            it (`arch.parameters`).
+        seed: the seed of the study; see `stream`.
     """
 
     space: Space
@@ -44,109 +40,80 @@ class Problem:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proposal:
-    """An architecture to evaluate.
+    """One architecture to try.
 
     Attributes:
-        assignment: the answers by path.
-        parent: the number of the trial whose weights this one continues from.
-        budget: how much to spend on it, in the study's own unit (epochs, tokens).
-        note: JSON-able remarks of the searcher, kept in the record.
+        assignment: its answers by path, in the order of the walk.
+        parent: the number of the trial whose weights it continues from.
+        budget: how much of the whole training it is to get, in the unit of the evaluation.
+        note: JSON-able data for the record, such as why it was chosen.
     """
 
-    assignment: Assignment
+    assignment: Mapping[str, Any]
     parent: int | None = None
     budget: float | None = None
     note: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pending:
-    """A trial that was proposed and has no outcome yet.
+    """A trial that has been proposed and has not finished.
 
     Attributes:
-        number: of the trial.
-        assignment: the answers by path.
-        latest_report: the metrics of its latest report, with its `step`; None before the first.
+        number: its number.
+        assignment: its answers by path.
+        latest_report: the metrics that it reported last, or None.
     """
 
     number: int
-    assignment: Assignment
-    latest_report: Mapping[str, Any] | None = None
+    assignment: Mapping[str, Any]
+    latest_report: Mapping[str, float | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
-    """The outcome of a trial.
+    """How a trial ended.
 
     Attributes:
-        number: of the trial.
-        assignment: the answers by path.
-        state: done, failed, or pruned (stopped early).
-        objectives: the objectives' values; empty when the trial failed.
-        metrics: everything that `evaluate` returned, the objectives included.
+        number: its number.
+        assignment: its answers by path.
+        state: "done", "failed" or "pruned".
+        objectives: the value of each objective; empty unless it is done.
+        metrics: everything that was measured; None stands for a number that is not finite.
         cost: seconds that the evaluation took.
     """
 
     number: int
-    assignment: Assignment
-    state: Literal["done", "failed", "pruned"]
+    assignment: Mapping[str, Any]
+    state: State
     objectives: Mapping[str, float]
-    metrics: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
     cost: float
 
 
 class Search(Protocol):
-    """A search under way."""
+    """A search under way. It may be deep-copied."""
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
-        """The proposal for trial `number` while `pending` are running; None when nothing is left."""
+        """The architecture for trial `number`; None where nothing is left. Asking twice gives the same."""
+        ...
 
     def tell(self, told: Told) -> None:
-        """Hear the outcome of a trial."""
+        """Hear how a trial ended."""
+        ...
 
 
 class Searcher(Protocol):
-    """A search algorithm and its settings: a frozen dataclass."""
+    """The description of an algorithm: a frozen dataclass whose fields, as JSON, are part of the record."""
 
     def start(self, problem: Problem) -> Search:
-        """Begin a search that has heard nothing."""
+        """A search that has heard nothing."""
+        ...
 
 
 def stream(seed: int, number: int) -> random.Random:
-    """The random stream of one trial: it depends on the study's seed and the trial's number alone.
-
-    >>> stream(0, 7).random() == stream(0, 7).random() != stream(0, 8).random()
-    True
-    """
-    return random.Random(derived_seed(seed, number, bits=128))
-
-
-def derived_seed(*parts: int | str, bits: int = 32) -> int:
-    """A whole number of `bits` bits that depends on `parts` alone, in any process and version of Python."""
-    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=bits // 8).digest()
-    return int.from_bytes(digest, "big")
-
-
-def describe_searcher(searcher: Searcher) -> dict[str, Any]:
-    """A searcher as JSON-able data: its class and its settings.
-
-    Raises:
-        StudyError: it is not a dataclass, so its settings cannot be told.
-    """
-    if isinstance(searcher, type) or not dataclasses.is_dataclass(searcher):
-        raise StudyError(
-            f"searcher must be the name of one or a frozen dataclass with start(problem), such as Random(), "
-            f"but got {searcher!r}"
-        )
-    kind = type(searcher)
-    settings = {f.name: getattr(searcher, f.name) for f in dataclasses.fields(searcher)}
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", **settings}
-
-
-def taken(pending: Iterable[Pending]) -> set[str]:
-    """The ids of the pending architectures."""
-    from archsearch.spaces.architecture import answers_id
-
-    return {answers_id(p.assignment) for p in pending}
+    """The random stream of a trial: from the study's seed and the trial's number alone."""
+    digest = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=8).digest()
+    return random.Random(int.from_bytes(digest, "big"))

@@ -1,4 +1,4 @@
-"""Exhaustive search: every architecture of the space once, in the order of `space.enumerate()`."""
+"""Exhaustive search: every architecture once, in the order of the enumeration."""
 
 from __future__ import annotations
 
@@ -6,49 +6,46 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsearch.searchers.contract import Pending, Problem, Proposal, Told
+from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told
 from archsearch.spaces.space import Architecture, Space
 
 
 @dataclass(frozen=True)
 class Exhaustive:
-    """Everything, in order; for spaces small enough to afford it.
+    """Trial n is the n-th architecture of `space.enumerate()`. For spaces without a Real."""
 
-    Raises:
-        SpaceError: when asked, if the space has a Real.
-    """
-
-    def start(self, problem: Problem) -> ExhaustiveSearch:
+    def start(self, problem: Problem) -> Search:
         return ExhaustiveSearch(problem.space)
 
 
 class ExhaustiveSearch:
-    """Trial n is the n-th architecture. Holds its place in the enumeration, so asking in order costs one step."""
+    """Proposals depend on the number alone; the iterator is only a memory of where the last one stood."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._rewind()
+        self.rewind()
 
-    def _rewind(self) -> None:
-        self._remaining: Iterator[Architecture] = self.space.enumerate()
-        self._number = -1
-        self._current: Architecture | None = None
+    def rewind(self) -> None:
+        self.position = -1
+        self.current: Architecture | None = None
+        self.iterator: Iterator[Architecture] = self.space.enumerate()
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
-        if number < self._number:
-            self._rewind()
-        while self._number < number:
-            self._current = next(self._remaining, None)
-            self._number += 1
-        return Proposal(self._current.assignment) if self._current is not None else None
+        if number < self.position:
+            self.rewind()
+        while self.position < number:
+            following = next(self.iterator, None)
+            if following is None:
+                return None
+            self.current = following
+            self.position += 1
+        return None if self.current is None else Proposal(self.current.assignment)
 
     def tell(self, told: Told) -> None:
-        pass
+        """Outcomes change nothing."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # The enumeration is a running generator, which cannot be copied; a copy finds its place again.
         return {"space": self.space}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.space = state["space"]
-        self._rewind()
+        self.__init__(state["space"])  # type: ignore[misc]

@@ -1,0 +1,151 @@
+"""What makes a study that study: its space, objectives, searcher and seed, and whether a record is of the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archsearch.errors import AssignmentError, SpaceChanged, StudyError
+from archsearch.lease import Lease
+from archsearch.record import Record
+from archsearch.searchers.contract import Direction, Problem, Searcher
+from archsearch.spaces.describe import differences, without_functions
+from archsearch.spaces.space import Space
+from archsearch.store import Store, dumps, now
+
+MAX_DIFFERENCES = 5
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Attributes: see `Study`; `objectives` is direction by metric."""
+
+    name: str
+    space: Space
+    objectives: Mapping[str, Direction]
+    searcher: Searcher
+    seed: int
+    free_metrics: tuple[str, ...]
+
+    @property
+    def problem(self) -> Problem:
+        """What the searcher sees."""
+        return Problem(self.space, self.objectives, self.free_metrics, self.seed)
+
+    def columns(self) -> dict[str, Any]:
+        """The definition as it is stored."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "objectives": dumps(dict(self.objectives)),
+            "searcher": dumps(describe_searcher(self.searcher)),
+            # An argument of a module may be infinite, so this is JSON as Python writes it.
+            "space": json.dumps(self.space.describe(), separators=(",", ":"), ensure_ascii=False),
+        }
+
+    def find(self, store: Store) -> int | None:
+        """The id of this study in a record, or None where there is no study of its name.
+
+        Raises:
+            StudyError: the study there has another objective, searcher or seed.
+            SpaceChanged: it has a space of another structure.
+        """
+        rows = store.query("SELECT * FROM studies WHERE name = :name", {"name": self.name})
+        if not rows:
+            return None
+        (row,) = rows
+        mine = self.columns()
+        for what in ("objectives", "searcher", "seed"):
+            if str(row[what]) != str(mine[what]):
+                raise StudyError(
+                    f"study {self.name!r} in {store.path} was begun with {what} {row[what]}, and is now given "
+                    f"{mine[what]}; use another name"
+                )
+        before, after = json.loads(row["space"]), json.loads(mine["space"])
+        found = differences(without_functions(before), without_functions(after))
+        if found:
+            more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""
+            raise SpaceChanged(
+                f"study {self.name!r} in {store.path} was begun on another space; use another name. "
+                f"What differs: {'; '.join(found[:MAX_DIFFERENCES])}{more}"
+            )
+        return int(row["id"])
+
+    def find_or_create(self, store: Store) -> int:
+        """The id of this study, which is made where it is not there."""
+        study = self.find(store)
+        if study is not None:
+            return study
+        with store.transaction() as db:
+            db.execute(
+                "INSERT INTO studies (name, seed, objectives, searcher, space, created)"
+                " VALUES (:name, :seed, :objectives, :searcher, :space, :created) ON CONFLICT DO NOTHING",
+                {**self.columns(), "created": now()},
+            )
+        study = self.find(store)
+        assert study is not None
+        return study
+
+    def accept_functions(self, record: Record) -> None:
+        """Where only functions of the space changed: go on if every stored assignment is still an architecture.
+
+        Raises:
+            SpaceChanged: one is not.
+        """
+        (row,) = record.store.query("SELECT space FROM studies WHERE id = :id", {"id": record.study})
+        mine = self.columns()["space"]
+        changed = differences(json.loads(row["space"]), json.loads(mine))
+        if not changed:
+            return
+        what = "; ".join(changed[:MAX_DIFFERENCES])
+        trials = record.trials()
+        for trial in trials:
+            try:
+                self.space.architecture(trial.assignment)
+            except AssignmentError as error:
+                raise SpaceChanged(
+                    f"functions of the space of study {self.name!r} changed, and trial {trial.number} is no longer an "
+                    f"architecture of it ({error}); use another name. What differs: {what}"
+                ) from error
+        message = f"functions of the space changed; all {len(trials)} stored trials are still architectures of it: {what}"
+        record.event("functions changed", message)
+        with record.writing() as db:
+            db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))
+        warnings.warn(f"study {self.name!r}: {message}", stacklevel=2)
+
+    def open(self, store: Store) -> Record:
+        """The study for writing: found or made, held by a lease, and checked.
+
+        Raises:
+            StudyError: see `find`; StudyLocked where another driver holds it.
+        """
+        study = self.find_or_create(store)
+        record = Record(store, study, self.space, Lease(store, study, self.name))
+        try:
+            self.accept_functions(record)
+        except BaseException:
+            assert record.lease is not None
+            record.lease.release()
+            raise
+        return record
+
+
+def describe_searcher(searcher: Searcher) -> dict[str, Any]:
+    """A searcher as JSON: its class and its fields.
+
+    Raises:
+        StudyError: it is not a dataclass, or holds what JSON cannot.
+    """
+    if not dataclasses.is_dataclass(searcher) or isinstance(searcher, type):
+        raise StudyError(f"a searcher is a frozen dataclass, so that the record can hold it, but got {searcher!r}")
+    kind = type(searcher)
+    described = {"class": f"{kind.__module__}:{kind.__qualname__}", **dataclasses.asdict(searcher)}
+    try:
+        dumps(described)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"the fields of {searcher!r} cannot be written as JSON: {error}") from error
+    return described

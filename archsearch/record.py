@@ -1,0 +1,220 @@
+"""One study's rows in the record: what is written while it runs, and reading them back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from archsearch.job import Metrics, Outcome, Report
+from archsearch.lease import Lease
+from archsearch.searchers.contract import Proposal, State, Told
+from archsearch.spaces.architecture import answers_id
+from archsearch.spaces.decisions import frozen
+from archsearch.spaces.space import Space
+from archsearch.store import Store, dumps, now
+from archsearch.trial import TrialRecord
+
+COLUMNS = """
+    SELECT trials.*, attempts.attempt, attempts.state AS kind, attempts.message, attempts.traceback
+    FROM trials LEFT JOIN attempts ON attempts.trial = trials.id AND attempts.attempt =
+        (SELECT max(attempt) FROM attempts WHERE trial = trials.id)
+    WHERE study = :study
+"""
+
+NOT_A_FAILURE = ("running", "done", "pruned", "interrupted")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A proposal and what the search knew when it made it.
+
+    Attributes:
+        number: the trial's number.
+        proposal: what it proposed.
+        heard: how many outcomes it had heard.
+        heard_reports: the sequence number of the last report that was there.
+        pending: the numbers of the trials that were running.
+    """
+
+    number: int
+    proposal: Proposal
+    heard: int
+    heard_reports: int
+    pending: Sequence[int]
+
+
+class Record:
+    """The rows of one study. Writing needs the lease.
+
+    Args:
+        store: the file.
+        study: the study's id.
+        space: the space that its assignments belong to.
+        lease: that the writer holds; None for reading.
+    """
+
+    def __init__(self, store: Store, study: int, space: Space, lease: Lease | None = None) -> None:
+        self.store = store
+        self.study = study
+        self.space = space
+        self.lease = lease
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        assert self.lease is not None
+        with self.store.transaction() as db:
+            self.lease.check()
+            yield db
+
+    def add(self, asked: Iterable[Asked]) -> None:
+        """New trials, running their first attempt."""
+        time = now()
+        with self.writing() as db:
+            for a in asked:
+                p = a.proposal
+                row = db.execute(
+                    "INSERT INTO trials (study, number, state, architecture, assignment, proposed, heard, heard_reports,"
+                    " pending, parent, budget, note) VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (self.study, a.number, answers_id(p.assignment), dumps(p.assignment), time, a.heard,
+                     a.heard_reports, dumps(list(a.pending)), p.parent, p.budget, dumps(dict(p.note))),
+                )
+                db.execute(
+                    "INSERT INTO attempts (trial, attempt, state, started) VALUES (?, 1, 'running', ?)",
+                    (row.lastrowid, time),
+                )
+
+    def add_attempts(self, attempts: Iterable[tuple[int, int]]) -> None:
+        """Further attempts, as (trial number, attempt); one that still runs is closed as interrupted."""
+        time = now()
+        with self.writing() as db:
+            for number, attempt in attempts:
+                trial = self.trial_id(number)
+                db.execute(
+                    "UPDATE attempts SET state = 'interrupted', ended = ? WHERE trial = ? AND state = 'running'",
+                    (time, trial),
+                )
+                db.execute(
+                    "INSERT INTO attempts (trial, attempt, state, started) VALUES (?, ?, 'running', ?)",
+                    (trial, attempt, time),
+                )
+
+    def report(self, reports: Iterable[tuple[int, Report]]) -> None:
+        """Reports with their sequence numbers over the study."""
+        time = now()
+        with self.writing() as db:
+            for sequence, r in reports:
+                db.execute(
+                    "INSERT INTO reports (study, sequence, trial, attempt, step, metrics, reported)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (self.study, sequence, self.trial_id(r.number), r.attempt, r.step, dumps(dict(r.metrics)), time),
+                )
+
+    def finish(self, ended: Iterable[tuple[Outcome, State | None, int | None]]) -> None:
+        """Ended attempts: the outcome, the trial's state and its place in the order of finishing.
+
+        State and place are None where the trial gets another attempt.
+        """
+        time = now()
+        with self.writing() as db:
+            for outcome, state, finish in ended:
+                trial = self.trial_id(outcome.number)
+                db.execute(
+                    "UPDATE attempts SET state = ?, ended = ?, seconds = ?, message = ?, traceback = ?"
+                    " WHERE trial = ? AND attempt = ?",
+                    (outcome.kind, time, outcome.seconds, outcome.message, outcome.traceback, trial, outcome.attempt),
+                )
+                for file in outcome.files:
+                    db.execute(
+                        "INSERT INTO files (trial, attempt, path, bytes, blake2b) VALUES (?, ?, ?, ?, ?)",
+                        (trial, outcome.attempt, file.path, file.bytes, file.blake2b),
+                    )
+                if state is not None:
+                    db.execute(
+                        "UPDATE trials SET state = ?, metrics = ?, seconds = ?, finished = ?, finish = ? WHERE id = ?",
+                        (state, dumps(dict(outcome.metrics)), outcome.seconds, time, finish, trial),
+                    )
+
+    def event(self, kind: str, message: str) -> None:
+        """Something worth knowing about the study."""
+        with self.writing() as db:
+            db.execute(
+                "INSERT INTO events (study, happened, kind, message) VALUES (?, ?, ?, ?)",
+                (self.study, now(), kind, message),
+            )
+
+    def trial_id(self, number: int) -> int:
+        row = self.store.db.execute(
+            "SELECT id FROM trials WHERE study = ? AND number = ?", (self.study, number)
+        ).fetchone()
+        return int(row[0])
+
+    def trials(self, where: str = "1", order: str = "number") -> list[TrialRecord]:
+        """The trials, in the order of their numbers."""
+        rows = self.store.query(f"{COLUMNS} AND {where} ORDER BY trials.{order}", {"study": self.study})
+        return [self.trial(row) for row in rows]
+
+    def best(self, objective: str) -> TrialRecord | None:
+        """The best done trial by one objective."""
+        rows = self.store.query(
+            "SELECT number FROM best JOIN studies ON studies.name = best.study"
+            " WHERE studies.id = :study AND objective = :objective",
+            {"study": self.study, "objective": objective},
+        )
+        return self.trials(f"number = {int(rows[0]['number'])}")[0] if rows else None
+
+    def trial(self, row: Mapping[str, Any]) -> TrialRecord:
+        return TrialRecord(
+            number=row["number"],
+            state=row["state"],
+            assignment={path: frozen(answer) for path, answer in json.loads(row["assignment"]).items()},
+            metrics=json.loads(row["metrics"]),
+            seconds=row["seconds"],
+            attempts=row["attempt"] or 0,
+            kind=None if row["kind"] in NOT_A_FAILURE else row["kind"],
+            message=row["message"],
+            traceback=row["traceback"],
+            finish=row["finish"],
+            heard=row["heard"],
+            heard_reports=row["heard_reports"],
+            pending=tuple(json.loads(row["pending"])),
+            parent=row["parent"],
+            budget=row["budget"],
+            note=json.loads(row["note"]),
+            space=self.space,
+        )
+
+    def num_lost(self) -> dict[int, int]:
+        """How many attempts lost their worker, by the number of the trial."""
+        rows = self.store.query(
+            "SELECT number, count(*) AS lost FROM attempts JOIN trials ON trials.id = attempts.trial"
+            " WHERE study = :study AND attempts.state = 'lost' GROUP BY number",
+            {"study": self.study},
+        )
+        return {row["number"]: row["lost"] for row in rows}
+
+    def reports(self) -> list[tuple[int, int, dict[str, float | None]]]:
+        """(sequence number, trial number, metrics) of every report, in order."""
+        rows = self.store.query(
+            "SELECT reports.sequence, trials.number, reports.metrics FROM reports"
+            " JOIN trials ON trials.id = reports.trial WHERE reports.study = :study ORDER BY reports.sequence",
+            {"study": self.study},
+        )
+        return [(row["sequence"], row["number"], json.loads(row["metrics"])) for row in rows]
+
+
+def told(
+    number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float, objectives: Iterable[str]
+) -> Told:
+    """What a search hears of a finished trial: the same whether it just finished or is read from the record."""
+    values: dict[str, float] = {}
+    if state == "done":
+        for name in objectives:
+            value = metrics[name]
+            assert value is not None
+            values[name] = value
+    return Told(number, assignment, state, values, metrics, seconds)

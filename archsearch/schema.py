@@ -1,0 +1,133 @@
+"""The tables and views of a record, and how an older record becomes one of this version.
+
+A script is never changed once it was released: a new version appends one.
+"""
+
+from __future__ import annotations
+
+# "arch" in ASCII: tells a record from any other SQLite file (PRAGMA application_id).
+APPLICATION_ID = 0x61726368
+
+VERSION_1 = """
+CREATE TABLE studies (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    objectives TEXT NOT NULL,       -- JSON: {"accuracy": "maximize"}
+    searcher TEXT NOT NULL,         -- JSON: its class and its fields
+    space TEXT NOT NULL,            -- JSON: Space.describe()
+    holder TEXT,                    -- JSON: host, pid, process of the driver that writes this study; NULL: free
+    expires REAL                    -- when that driver is taken for dead, in seconds since 1970
+);
+
+CREATE TABLE trials (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES studies (id),
+    number INTEGER NOT NULL,        -- 0, 1, 2, ... in the order of the proposals
+    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'pruned')),
+    architecture TEXT NOT NULL,     -- Architecture.id
+    assignment TEXT NOT NULL,       -- JSON: answer by path, in the order of the walk
+    metrics TEXT NOT NULL DEFAULT '{}',  -- JSON: number by name, null where it is not finite
+    seconds REAL,                   -- that the last attempt took
+    proposed TEXT NOT NULL,
+    finished TEXT,
+    finish INTEGER,                 -- 1, 2, ... in the order in which the search heard of the outcomes
+    heard INTEGER NOT NULL,         -- how many outcomes the search had heard when it proposed this
+    heard_reports INTEGER NOT NULL, -- the sequence number of the last report that it had heard
+    pending TEXT NOT NULL,          -- JSON: numbers of the trials that were running then
+    parent INTEGER,
+    budget REAL,
+    note TEXT NOT NULL DEFAULT '{}',
+    UNIQUE (study, number),
+    UNIQUE (study, finish)
+);
+
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    trial INTEGER NOT NULL REFERENCES trials (id),
+    attempt INTEGER NOT NULL,       -- 1, 2, ...
+    state TEXT NOT NULL CHECK (state IN
+        ('running', 'done', 'exception', 'nan', 'oom', 'timeout', 'lost', 'interrupted', 'pruned')),
+    started TEXT NOT NULL,
+    ended TEXT,
+    seconds REAL,
+    message TEXT,
+    traceback TEXT,
+    UNIQUE (trial, attempt)
+);
+
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES studies (id),
+    sequence INTEGER NOT NULL,      -- 1, 2, ... over the whole study
+    trial INTEGER NOT NULL REFERENCES trials (id),
+    attempt INTEGER NOT NULL,
+    step REAL NOT NULL,
+    metrics TEXT NOT NULL,          -- JSON
+    reported TEXT NOT NULL,
+    UNIQUE (study, sequence)
+);
+CREATE INDEX reports_of_trial ON reports (trial, sequence);
+
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY,
+    trial INTEGER NOT NULL REFERENCES trials (id),
+    attempt INTEGER NOT NULL,
+    path TEXT NOT NULL,             -- where it is
+    bytes INTEGER NOT NULL,
+    blake2b TEXT NOT NULL,          -- 40 hexadecimal digits
+    UNIQUE (trial, attempt, path)
+);
+
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES studies (id),
+    happened TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+
+CREATE VIEW decisions AS
+SELECT studies.name AS study, trials.number, decision.key AS path, decision.value AS answer, decision.type
+FROM trials JOIN studies ON studies.id = trials.study, json_each(trials.assignment) AS decision;
+
+-- The value of every objective of the finished trials; `loss` is smaller where the value is better.
+CREATE VIEW scores AS
+SELECT trials.study AS study_id, studies.name AS study, trials.number, objective.key AS objective,
+    metric.value, CASE objective.value WHEN 'maximize' THEN -metric.value ELSE metric.value END AS loss
+FROM trials JOIN studies ON studies.id = trials.study, json_each(studies.objectives) AS objective
+JOIN json_each(trials.metrics) AS metric ON metric.key = objective.key
+WHERE trials.state = 'done';
+
+-- The best trial by each objective; of equals the first.
+CREATE VIEW best AS
+SELECT study, objective, value, number, architecture, metrics, assignment
+FROM (
+    SELECT scores.*, trials.architecture, trials.metrics, trials.assignment,
+        row_number() OVER (PARTITION BY study_id, objective ORDER BY loss, scores.number) AS place
+    FROM scores JOIN trials ON trials.study = study_id AND trials.number = scores.number
+) WHERE place = 1;
+
+-- The trials that no other one beats: as good in every objective and better in one.
+CREATE VIEW pareto AS
+SELECT studies.name AS study, one.number, one.architecture, one.metrics, one.assignment
+FROM trials AS one JOIN studies ON studies.id = one.study
+WHERE one.state = 'done' AND NOT EXISTS (
+    SELECT 1 FROM scores AS mine JOIN scores AS other
+        ON other.study_id = mine.study_id AND other.objective = mine.objective
+    WHERE mine.study_id = one.study AND mine.number = one.number
+    GROUP BY other.number
+    HAVING max(other.loss > mine.loss) = 0 AND max(other.loss < mine.loss) = 1
+);
+
+CREATE VIEW failures AS
+SELECT studies.name AS study, trials.number, attempts.attempt, attempts.state AS kind, trials.state AS trial_state,
+    attempts.message, attempts.traceback, attempts.started, attempts.seconds, trials.assignment
+FROM attempts JOIN trials ON trials.id = attempts.trial JOIN studies ON studies.id = trials.study
+WHERE attempts.state NOT IN ('running', 'done', 'pruned', 'interrupted');
+"""
+
+MIGRATIONS = (VERSION_1,)
+
+VERSION = len(MIGRATIONS)

@@ -1,0 +1,319 @@
+"""Study: a search over a space, on a durable record."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from archsearch.definition import Definition
+from archsearch.driver import Driver
+from archsearch.errors import StudyError, did_you_mean
+from archsearch.evaluation import FREE_METRICS, Evaluator, measured
+from archsearch.executor import Executor, InlineExecutor
+from archsearch.interrupts import Interrupts
+from archsearch.job import Report
+from archsearch.pareto import undominated
+from archsearch.record import Record
+from archsearch.searchers import by_name
+from archsearch.searchers.contract import Direction, Searcher
+from archsearch.snapshot import Snapshot
+from archsearch.spaces.space import Space
+from archsearch.store import Store
+from archsearch.trial import Trial, TrialRecord
+from archsearch.verify import verify
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Study:
+    """A search over a space. Nothing is opened before it runs or is asked.
+
+    Args:
+        space: what could be.
+        evaluate: `evaluate(trial)` returns the objective's value, or a dict of metrics; it runs on a worker.
+        objective: the metric to maximise, or direction by metric: `{"accuracy": "maximize", "parameters": "minimize"}`.
+            `parameters` and `flops` follow from the architecture and need not be returned.
+        searcher: the search algorithm, or its name.
+        store: the SQLite file of the record.
+        name: the study's name in it.
+        seed: of everything that the search draws.
+        storage: the folder of the trials' files; `STORE.files` beside the store where it is not given.
+
+    Raises:
+        StudyError: an argument is something else.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        evaluate: Callable[[Trial], Any] | None = None,
+        objective: str | Mapping[str, str] = "accuracy",
+        searcher: str | Searcher = "random",
+        store: str | Path = "runs.db",
+        name: str = "study",
+        seed: int = 0,
+        storage: str | Path | None = None,
+    ) -> None:
+        if not isinstance(space, Space):
+            raise StudyError(f"Study(space): expected a Space, but got {space!r}")
+        if evaluate is not None and not callable(evaluate):
+            raise StudyError(f"Study(evaluate): expected a function of a trial, but got {evaluate!r}")
+        if not isinstance(name, str) or not name:
+            raise StudyError(f"Study(name): expected a name, but got {name!r}")
+        if type(seed) is not int:
+            raise StudyError(f"Study(seed): expected an integer, but got {seed!r}")
+        if storage is not None and "://" in str(storage):
+            raise StudyError(f"Study(storage): expected a folder, but got the URL {str(storage)!r}")
+        self.space = space
+        self.evaluate = evaluate
+        self.objectives = directions(objective)
+        self.searcher = by_name(searcher) if isinstance(searcher, str) else searcher
+        self.store = Path(store)
+        self.name = name
+        self.seed = seed
+        self.storage = storage
+        self._driver: Driver | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """What makes this study that study."""
+        free = tuple([name for name in self.objectives if name in FREE_METRICS])
+        return Definition(self.name, self.space, self.objectives, self.searcher, self.seed, free)
+
+    def run(
+        self,
+        trials: int,
+        workers: int = 1,
+        gpus_per_worker: float = 0,
+        timeout: float | str | None = None,
+        executor: Literal["ray", "inline"] | None = None,
+        address: str | None = None,
+        progress: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        """Go on until the study has `trials` trials in all, or nothing is left to propose.
+
+        Args:
+            trials: how many it is to have, with those that it has.
+            workers: how many trials run at a time.
+            gpus_per_worker: GPUs of each worker; 0.5 lets two share one.
+            timeout: how long one trial may take: seconds, or "90s", "30m", "2h".
+            executor: "inline" evaluates in this process; "ray" on Ray's workers. Ray is the default for several
+                workers, for GPUs and for a cluster.
+            address: of a running Ray cluster, "auto" for the one on this machine; otherwise Ray is started.
+            progress: is called whenever something has changed, and every second or so.
+
+        Raises:
+            StudyError: it cannot run, or cannot go on.
+        """
+        if type(trials) is not int or trials < 0:
+            raise StudyError(f"trials: expected how many trials the study is to have, but got {trials!r}")
+        if type(workers) is not int or workers < 1:
+            raise StudyError(f"workers: expected how many trials run at a time, but got {workers!r}")
+        if self.evaluate is None:
+            raise StudyError("this study has no evaluate function: give Study(evaluate=...) one, or use ask and tell")
+        limit = seconds(timeout)
+        several = workers > 1 or gpus_per_worker > 0 or address is not None
+        chosen = executor or ("ray" if several else "inline")
+        if chosen not in ("ray", "inline"):
+            known = ("ray", "inline")
+            raise StudyError(f"executor: expected 'ray' or 'inline', but got {chosen!r}{did_you_mean(chosen, known)}")
+        if chosen == "inline" and several:
+            raise StudyError("executor='inline' runs one trial at a time, in this process: workers= needs executor='ray'")
+        evaluator = Evaluator(self.space, self.evaluate, self.objectives)
+        was_open = self._driver is not None
+        driver = self.driver()
+        to_do = max(0, trials - driver.num_trials) + len(driver.orphans)
+        try:
+            if to_do:
+                with Interrupts() as interrupts:
+                    hands: Executor
+                    if chosen == "inline":
+                        hands = InlineExecutor(evaluator, limit, driver.deliver, interrupts)
+                    else:
+                        from archsearch.ray_executor import RayExecutor
+
+                        count = min(workers, to_do)
+                        hands = RayExecutor(
+                            evaluator, count, gpus_per_worker, limit, address, driver.deliver, interrupts
+                        )
+                    try:
+                        driver.run(trials, hands, interrupts, progress)
+                    finally:
+                        hands.close()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                driver.record.event("interrupted", f"{driver.num_told} trials had finished")
+            self.close()  # what was under way stays in the record as running, for whoever goes on
+            raise
+        if not was_open:
+            self.close()
+
+    def ask(self) -> Trial | None:
+        """The next trial, for those who evaluate in a loop of their own; None where nothing is left.
+
+        One that an earlier process was given and did not tell of comes first. The study is held until `close`.
+        """
+        driver = self.driver()
+        jobs = driver.adopt(1) or driver.propose(1)
+        if not jobs:
+            return None
+
+        def send(report: Report) -> None:
+            driver.deliver([report])
+
+        return Evaluator(self.space, no_evaluation, self.objectives).trial(jobs[0], send)
+
+    def tell(self, trial: Trial, metrics: float | Mapping[str, Any] | Exception) -> None:
+        """How a trial that was asked for ended.
+
+        Args:
+            trial: from `ask`.
+            metrics: what `evaluate` would return; an exception where it failed.
+
+        Raises:
+            StudyError: the trial is not running, or an objective is missing.
+        """
+        driver = self.driver()
+        if trial.number not in driver.running:
+            raise StudyError(f"trial {trial.number} of study {self.name!r} is not running; was it told before?")
+        if not isinstance(metrics, Exception):
+            measured(metrics, trial.arch, self.objectives)
+
+        def give(trial: Trial) -> Any:
+            if isinstance(metrics, Exception):
+                raise metrics
+            return metrics
+
+        outcome = Evaluator(self.space, give, self.objectives).run(driver.job(trial.number), lambda report: None)
+        driver.finish([replace(outcome, seconds=time.monotonic() - driver.running[trial.number].started)])
+
+    def driver(self) -> Driver:
+        """The driver, which holds the study until `close`."""
+        if self._driver is None:
+            store = Store(self.store)
+            try:
+                self._driver = Driver(self.definition, self.definition.open(store), self.folder(store))
+            except BaseException:
+                store.close()
+                raise
+            self._finalizer = weakref.finalize(self, self._driver.close)
+        return self._driver
+
+    def folder(self, store: Store) -> Path:
+        """Where the trials' files go."""
+        root = store.path.with_name(store.path.name + ".files") if self.storage is None else Path(self.storage)
+        return root.absolute() / quote(self.name, safe=" ")
+
+    def close(self) -> None:
+        """Let go of the record. Another driver may go on with the study."""
+        if self._driver is not None:
+            self._driver = None
+            self._finalizer()
+
+    @contextmanager
+    def record(self) -> Iterator[Record | None]:
+        """The study's rows for reading; None where it has none."""
+        if self._driver is not None:
+            yield self._driver.record
+        elif not self.store.exists():
+            yield None
+        else:
+            with Store(self.store) as store:
+                study = self.definition.find(store)
+                yield None if study is None else Record(store, study, self.space)
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """Every trial, in the order of the numbers."""
+        with self.record() as record:
+            return [] if record is None else record.trials()
+
+    @property
+    def best(self) -> TrialRecord:
+        """The trial with the best objective; of equals the first.
+
+        Raises:
+            StudyError: no trial is done, or there are several objectives.
+        """
+        if len(self.objectives) > 1:
+            names = ", ".join(self.objectives)
+            raise StudyError(f"study {self.name!r} has several objectives ({names}), so use study.pareto")
+        (objective,) = self.objectives
+        with self.record() as record:
+            best = None if record is None else record.best(objective)
+        if best is None:
+            raise StudyError(f"no trial of study {self.name!r} in {self.store} is done")
+        return best
+
+    @property
+    def pareto(self) -> list[TrialRecord]:
+        """The trials that no other beats: as good in every objective and better in one."""
+        done = [trial for trial in self.trials if trial.state == "done"]
+        signs = {name: -1.0 if direction == "maximize" else 1.0 for name, direction in self.objectives.items()}
+        losses = [tuple([sign * (trial.metrics[name] or 0.0) for name, sign in signs.items()]) for trial in done]
+        return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
+
+    def frame(self) -> pandas.DataFrame:
+        """The trials as a table: number, state, kind, seconds, metrics, and the answers by path. Needs pandas."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise StudyError("study.frame() needs pandas: pip install pandas") from error
+        return pandas.DataFrame(
+            [
+                {"number": t.number, "state": t.state, "kind": t.kind, "seconds": t.seconds, **t.metrics, **t.assignment}
+                for t in self.trials
+            ]
+        )
+
+    def verify(self) -> int:
+        """Compute every proposal of the record anew, from what the search had heard when it made it.
+
+        Returns:
+            how many there are.
+
+        Raises:
+            StudyError: one differs.
+        """
+        with self.record() as record:
+            return 0 if record is None else verify(self.definition, record)
+
+
+def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:
+    """Direction by metric.
+
+    Raises:
+        StudyError: it is something else.
+    """
+    given = {objective: "maximize"} if isinstance(objective, str) else objective
+    if not isinstance(given, Mapping) or not given:
+        raise StudyError(f'objective: expected a metric or {{metric: "maximize" or "minimize"}}, but got {objective!r}')
+    found: dict[str, Direction] = {}
+    for name, direction in given.items():
+        if not isinstance(name, str) or not name:
+            raise StudyError(f"objective: expected the name of a metric, but got {name!r}")
+        if direction == "maximize" or direction == "minimize":
+            found[name] = direction
+        else:
+            hint = did_you_mean(str(direction), ("maximize", "minimize"))
+            raise StudyError(f"objective {name!r}: expected 'maximize' or 'minimize', but got {direction!r}{hint}")
+    return found
+
+
+def seconds(timeout: float | str | None) -> float | None:
+    if timeout is None:
+        return None
+    from archsearch.config import seconds as parse  # pydantic is loaded only where a duration is given
+
+    return parse(timeout)
+
+
+def no_evaluation(trial: Trial) -> None:
+    raise AssertionError("a trial that was asked for is evaluated by whoever asked")

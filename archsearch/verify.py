@@ -1,0 +1,46 @@
+"""Recomputing every proposal of a record from what the search had heard when it made it."""
+
+from __future__ import annotations
+
+from archsearch.definition import Definition
+from archsearch.driver import as_recorded, state_of
+from archsearch.errors import StudyError
+from archsearch.record import Record, told
+from archsearch.searchers.contract import Pending
+
+
+def verify(definition: Definition, record: Record) -> int:
+    """The number of trials, all of which a search that is told the same proposes again.
+
+    Raises:
+        StudyError: one differs.
+    """
+    trials = record.trials()
+    finished = sorted([trial for trial in trials if trial.finish is not None], key=lambda trial: trial.finish or 0)
+    reports = record.reports()
+    assignments = {trial.number: trial.assignment for trial in trials}
+    latest: dict[int, dict[str, float | None]] = {}
+    search = definition.searcher.start(definition.problem)
+    num_told = num_reports = 0
+    for trial in trials:
+        for other in finished[num_told : trial.heard]:
+            state = state_of(other.state)
+            search.tell(
+                told(
+                    other.number, other.assignment, state, other.metrics, other.seconds or 0.0, definition.objectives
+                )
+            )
+        num_told = trial.heard
+        while num_reports < len(reports) and reports[num_reports][0] <= trial.heard_reports:
+            _, number, metrics = reports[num_reports]
+            latest[number] = metrics
+            num_reports += 1
+        pending = [Pending(number, assignments[number], latest.get(number)) for number in trial.pending]
+        proposal = search.ask(trial.number, pending)
+        again = None if proposal is None else as_recorded(proposal)
+        if again is None or list(again.items()) != list(trial.assignment.items()):
+            raise StudyError(
+                f"trial {trial.number} of study {definition.name!r}: the record has {dict(trial.assignment)}, but a "
+                f"search that heard {trial.heard} outcomes with {list(trial.pending)} running proposes {again}"
+            )
+    return len(trials)
