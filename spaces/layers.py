@@ -82,27 +82,27 @@ class Parallel(nn.Module):
         super().__init__()
         for name, module in branches.items():
             self.add_module(name, module)
-        self.merge_by = merge if isinstance(merge, str) else ""
-        self.dim = dim
+        self._merge_by = merge if isinstance(merge, str) else ""
+        self._dim = dim
         if not isinstance(merge, str):
             self.add_module(*merge)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         modules = list(self._modules.values())
-        merge = None if self.merge_by else modules.pop()
+        merge = None if self._merge_by else modules.pop()
         found = [output for module in modules for output in outputs(module, inputs)]
         if merge is not None:
             merged: Tensor = merge(*found)
             return merged
-        if self.merge_by == "concat":
-            return torch.cat(found, self.dim)
+        if self._merge_by == "concat":
+            return torch.cat(found, self._dim)
         total = found[0]
         for output in found[1:]:
-            total = total + output if self.merge_by == "add" else total * output
+            total = total + output if self._merge_by == "add" else total * output
         return total
 
     def extra_repr(self) -> str:
-        return f"merge={self.merge_by!r}" + (f", dim={self.dim}" if self.merge_by == "concat" else "")
+        return f"merge={self._merge_by!r}" + (f", dim={self._dim}" if self._merge_by == "concat" else "")
 
 
 class Function(nn.Module):
@@ -110,19 +110,19 @@ class Function(nn.Module):
 
     def __init__(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         super().__init__()
-        self.function = function
-        self.arguments = {k: v for k, v in arguments.items() if not isinstance(v, nn.Module)}
-        self.held = [k for k, v in arguments.items() if isinstance(v, nn.Module)]
-        for name in self.held:
+        self._function = function
+        self._arguments = {k: v for k, v in arguments.items() if not isinstance(v, nn.Module)}
+        self._held = [k for k, v in arguments.items() if isinstance(v, nn.Module)]
+        for name in self._held:
             self.add_module(name, arguments[name])
 
     def forward(self, *inputs: Tensor) -> Any:
-        modules = {name: self._modules[name] for name in self.held}
-        return self.function(*inputs, **self.arguments, **modules)
+        modules = {name: self._modules[name] for name in self._held}
+        return self._function(*inputs, **self._arguments, **modules)
 
     def extra_repr(self) -> str:
-        arguments = [f"{name}={value!r}" for name, value in self.arguments.items()]
-        return ", ".join([getattr(self.function, "__name__", repr(self.function)), *arguments])
+        arguments = [f"{name}={value!r}" for name, value in self._arguments.items()]
+        return ", ".join([getattr(self._function, "__name__", repr(self._function)), *arguments])
 
 
 class Alias(nn.Module):
@@ -134,13 +134,13 @@ class Alias(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.shared = (module,)
+        self._shared = (module,)
 
     def forward(self, *inputs: Tensor) -> Any:
-        return self.shared[0](*inputs)
+        return self._shared[0](*inputs)
 
     def extra_repr(self) -> str:
-        return type(self.shared[0]).__name__
+        return type(self._shared[0]).__name__
 
 
 class RNN(nn.RNN):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,8 @@ def measure(
             return Failure("make", f"{target.__qualname__} is no torch.nn.Module; give a function, or derive from it")
     elif shape is None and wrong_rank(target, inputs):
         return Failure("run", "wrong number of dimensions")
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    # What torch warns of, it warns of again where the model is built and run.
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings(action="ignore"):
         made = Made()
         module = on_meta(target, arguments, made)
         if isinstance(module, Failure):

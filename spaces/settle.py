@@ -2,8 +2,8 @@
 
 Sizes are a pure function of a part's structure and of the shapes and dtypes that reach it, and are remembered
 per process, per leaf and per subtree; torch is asked once for each leaf that is new (`measure`).
-FLOPs are what `torch.utils.flop_counter` counts at batch 1 in evaluation mode, on the meta device: it counts
-there what it counts on a GPU (on a CPU it misses fused attention and LSTM kernels).
+FLOPs are what `torch.utils.flop_counter` counts at batch 1 in evaluation mode on the meta device, where attention
+and recurrent layers come as the products that they are made of (it misses the CPU's fused kernels for them).
 """
 
 from __future__ import annotations

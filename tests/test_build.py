@@ -283,3 +283,33 @@ def test_what_is_no_module() -> None:
 
     with pytest.raises(BuildError, match=r"body\[1\].*Plain is no torch.nn.Module"):
         settle(Leaf("body[1]", Plain, {}, {}), [Tensor(2)])
+
+
+def keep(x: torch.Tensor, function: nn.Module, arguments: nn.Module) -> torch.Tensor:
+    result: torch.Tensor = function(x) + arguments(x)
+    return result
+
+
+def test_names_that_our_own_layers_might_use() -> None:
+    function = Leaf("f", keep, {"function": linear("f.function", 4), "arguments": linear("f.arguments", 4)}, {})
+    branches = Branches("b", (linear("b.merge_by", 4), linear("b.shared", 4)), "add")
+    module = build(settle(Chain("", (function, branches)), [Tensor(4)]), seed=0)
+    assert [n for n in names(module) if n.endswith("weight")] == [
+        "f.function.weight",
+        "f.arguments.weight",
+        "b.merge_by.weight",
+        "b.shared.weight",
+    ]
+    assert module(torch.zeros(2, 4)).shape == (2, 4)
+
+
+def test_what_torch_warns_of_it_warns_of_when_building_only() -> None:
+    lstm = Leaf(
+        "",
+        "archsearch.spaces.layers:LSTM",
+        {"hidden_size": 3, "dropout": 0.5, "batch_first": True},
+        {"input_size": "features"},
+    )
+    settled = settle(lstm, [Tensor(5, 4)])
+    with pytest.warns(UserWarning, match="dropout"):
+        build(settled)
