@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from archsearch.errors import SpaceError
@@ -132,8 +133,13 @@ def wrap(site: Site, value: Any) -> Any:
 def items(site: Site, values: list[Any], node: Any) -> Any:
     """Items: a chain of parts, or a list of values."""
     if any([isinstance(value, PARTS) for value in values]) or is_module(node):
-        return Chain(site.place, tuple([as_part(value, site) for value in values]), items=True)
+        return Chain(site.place, tuple([one_module(as_part(value, site)) for value in values]), items=True)
     return values
+
+
+def one_module(part: Part) -> Part:
+    """An item is one module: items inside it are a chain."""
+    return replace(part, items=False) if isinstance(part, Chain) and part.items else part
 
 
 def as_part(value: Any, site: Site) -> Part:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import torch
 
 from archsearch.errors import AssignmentError, EndlessSpace, Infeasible, SizeTooHard, SpaceError
 from archsearch.spaces import nn
@@ -23,6 +24,7 @@ from archsearch.spaces.nodes import (
     Integer,
     Lazy,
     Optional,
+    Parallel,
     Permute,
     Real,
     Repeat,
@@ -93,6 +95,12 @@ def test_shared_weights_are_one_module() -> None:
     layer = Shared(nn.Linear(Choice([8, 8.0][:1])), "layer", weights=True)
     model = Space(Sequential(layer, layer), input_shape=(8,)).sample(random.Random(0)).build()
     assert list(model.state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_items_inside_an_item_are_a_chain() -> None:
+    space = Space(Parallel(Repeat(Repeat(nn.Linear(4), 2), 3), merge="concat"), input_shape=(5,))
+    model = space.sample(random.Random(0)).build()
+    assert model(torch.zeros(2, 5)).shape == (2, 12)
 
 
 def test_answers_compare_with_their_type() -> None:
@@ -215,8 +223,6 @@ def derived_twice() -> Space:
 
 
 def test_reserved_labels_are_torchs_names() -> None:
-    import torch
-
     for cls in (torch.nn.Module, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict):
         missing = {name for name in dir(cls) if not name.startswith("_") and name.isidentifier()} - RESERVED
         assert not missing
