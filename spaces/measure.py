@@ -83,9 +83,23 @@ def on_meta(target: Callable[..., Any], arguments: Mapping[str, Any], made: Made
         made.clear()
         try:
             with torch.device("cpu"):
-                return make_leaf(target, values(arguments, made)).to("meta")
+                return to_meta(make_leaf(target, values(arguments, made)))
         except Exception as error:
             return Failure("make", reason(error))
+
+
+def to_meta(module: nn.Module) -> nn.Module:
+    """The module moved there; torch would leave two of a parameter that stands at two places."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for owner in module.modules():
+        for name, parameter in owner._parameters.items():
+            if parameter is not None:
+                places.setdefault(id(parameter), []).append((owner, name))
+    module.to("meta")
+    for (first, name), *others in places.values():
+        for owner, other in others:
+            owner._parameters[other] = first._parameters[name]
+    return module
 
 
 def reason(error: Exception) -> str:
@@ -96,19 +110,37 @@ def reason(error: Exception) -> str:
 
 def run(module: nn.Module, inputs: Signatures) -> tuple[Signature | Failure, int]:
     """Shape and dtype of the output without the batch, and FLOPs; no FLOPs where it cannot run on meta."""
-    tensors = [torch.empty((1, *size), dtype=getattr(torch, kind), device="meta") for size, kind in inputs]
     counter = FlopCounterMode(display=False)
     try:
         # The counter stands inside, so that what it takes apart is looked at as well.
         with RefuseDtypes(), counter, torch.device("meta"):  # type: ignore[no-untyped-call]
-            output = module(*tensors)
+            output = module(*batch(1, inputs))
+            counted = int(counter.get_total_flops())
+            found = check_output(output, inputs)
+            if not isinstance(found, Failure):
+                found = check_batch(module(*batch(2, inputs)), found)
     except NotImplementedError as error:
         return Failure("output", f"it does not run on torch's meta device ({reason(error)}); declare shape="), 0
     except Exception as error:
         if "meta tensor" in str(error).lower():
             return Failure("output", f"it does not run on torch's meta device ({reason(error)}); declare shape="), 0
         return Failure("run", reason(error)), 0
-    return check_output(output, inputs), int(counter.get_total_flops())
+    return found, counted
+
+
+def batch(number: int, inputs: Signatures) -> list[torch.Tensor]:
+    return [torch.empty((number, *size), dtype=getattr(torch, kind), device="meta") for size, kind in inputs]
+
+
+def check_batch(output: torch.Tensor, found: Signature) -> Signature | Failure:
+    """Whether a batch of 2 keeps apart, as far as its shape shows."""
+    if tuple(output.shape) != (2, *found[0]):
+        return Failure(
+            "output",
+            f"it does not keep the batch apart: of a batch of 1 it makes {(1, *found[0])}, of a batch of 2 "
+            f"{tuple(output.shape)}, batch included",
+        )
+    return found
 
 
 def check_output(output: Any, inputs: Signatures) -> Signature | Failure:

@@ -72,6 +72,15 @@ def spatial(target: Callable[..., Any]) -> int:
     return int(match[1]) if match else 0
 
 
+SEQUENCES = re.compile(r"RNN|GRU|LSTM|MultiheadAttention|Transformer((En|De)coder(Layer)?)?")
+
+
+def takes_sequences(target: Callable[..., Any]) -> bool:
+    """Whether it is one of torch's recurrent or attention classes, or ours made of them."""
+    torchs = getattr(target, "__module__", "").startswith(("torch.nn.modules", "archsearch.spaces.layers"))
+    return torchs and SEQUENCES.fullmatch(label(target)) is not None
+
+
 def wrong_rank(target: Callable[..., Any], inputs: Signatures) -> str | None:
     """What a class of torch.nn for so many dimensions wants, where something else reaches it.
 
@@ -79,6 +88,8 @@ def wrong_rank(target: Callable[..., Any], inputs: Signatures) -> str | None:
     """
     dimensions = spatial(target)
     rank = len(inputs[0][0])
+    if rank != 2 and takes_sequences(target):
+        return "it wants (length, features)"
     if not dimensions or rank == dimensions + 1:
         return None
     if label(target) in ("BatchNorm1d", "SyncBatchNorm") and rank == 1:
@@ -94,9 +105,11 @@ def explain(
     written = call(leaf.target, arguments)
     if failure.stage == "make":
         message = f"{place}: {written} cannot be made: {failure.reason}"
-        if set(arguments) > set(leaf.arguments):
-            sizes = ", ".join([f"{n}={short(v)}" for n, v in arguments.items() if n not in leaf.arguments])
-            return ShapeError(f"{message} ({sizes} follows from what reaches it, {shapes(inputs)})", leaf.place)
+        follows = {name: short(value) for name, value in arguments.items() if name not in leaf.arguments}
+        sizes = [f"{n}={v}" for n, v in follows.items() if re.search(rf"\b({n}|{re.escape(v)})\b", failure.reason)]
+        if sizes:
+            sizes_text = ", ".join(sizes)
+            return ShapeError(f"{message} ({sizes_text} follows from what reaches it, {shapes(inputs)})", leaf.place)
         return BuildError(message)
     wanted, hints = wishes(arguments, leaf, inputs)
     message = f"{place}: {written} cannot take {shapes(inputs)}"

@@ -47,6 +47,11 @@ def module(
     Raises:
         SpaceError: the class has no such parameter, or lacks one. For strings, when something is built.
     """
+    if infer is not None and not isinstance(infer, Mapping):
+        raise SpaceError(
+            f"infer= of module({label(target)}) maps parameters to what they follow from, but got {infer!r}; "
+            "an argument of the class that is called infer can be given by position"
+        )
     infer = dict(infer or {})
     check_infer(target, infer, kwargs)
     if shape is not None and not callable(shape):
@@ -62,6 +67,16 @@ def module(
         return Module(target, kwargs, infer, shape)
     if isinstance(target, Node) or not callable(target):
         raise SpaceError(f"module() takes a class, a function or 'package.mod:Class', but got {target!r}")
+    if not hasattr(target, "__name__"):
+        kind = type(target).__name__
+        raise SpaceError(
+            f"module() takes a class, or a function that has a name, but got {target!r}; "
+            + (
+                "give the function, and its arguments by name"
+                if kind == "partial"
+                else f"lift the class: module({kind}, ...)"
+            )
+        )
     arguments = bind(target, args, kwargs)
     infer = by_name(target, arguments) | infer
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsearch.errors import BuildError, SpaceError, did_you_mean
+from archsearch.errors import BuildError, ShapeError, SpaceError, did_you_mean
 from archsearch.spaces.tensor import InputSize
 
 Shape = tuple[int, ...]
@@ -37,7 +37,11 @@ INFERRED: Mapping[str, str | Callable[..., Any]] = {
 def inferred(rule: str | Callable[..., Any], shapes: Sequence[Shape]) -> Any:
     """The size that a rule gives for the shapes of what reaches a module; the first, where it is one's."""
     if callable(rule):
-        return rule(*shapes)
+        try:
+            return rule(*shapes)
+        except TypeError as error:
+            count = "1 input reaches" if len(shapes) == 1 else f"{len(shapes)} inputs reach"
+            raise ShapeError(f"{count} it, and the rule fails on that: {error}") from error
     return getattr(InputSize(shapes[0]), rule)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from archsearch.errors import BuildError, ShapeError, SpaceError
+from archsearch.errors import BuildError, SpaceError
 from archsearch.spaces.build import build
 from archsearch.spaces.modules import module
 from archsearch.spaces.nodes import Module
@@ -151,7 +152,7 @@ def test_a_named_class_is_the_class() -> None:
 def test_what_a_class_passes_on_is_checked_when_it_is_made() -> None:
     settled = settle(leaf(module(PassesOn, init=2.0, infer={"dim": "features"})), [Tensor(8)])
     assert settled.parameters == 8
-    with pytest.raises(ShapeError, match=r"here: PassesOn.*cannot be made.*unexpected keyword argument 'innit'"):
+    with pytest.raises(BuildError, match=r"here: PassesOn.*cannot be made.*unexpected keyword argument 'innit'"):
         settle(leaf(module(PassesOn, innit=2.0, infer={"dim": "features"})), [Tensor(8)])
 
 
@@ -188,3 +189,25 @@ def test_describing_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (nn.Linear(3, 4), r"lift the class: module\(Linear, \.\.\.\)"),
+        (functools.partial(torch.sum, dim=1), "give the function, and its arguments by name"),
+    ],
+)
+def test_what_has_no_name_is_not_lifted(target: Any, says: str) -> None:
+    with pytest.raises(SpaceError, match=says):
+        module(target)
+
+
+def test_a_parameter_that_is_called_infer() -> None:
+    class Odd(nn.Module):
+        def __init__(self, infer: int) -> None:
+            super().__init__()
+
+    assert module(Odd, 4).arguments == {"infer": 4}
+    with pytest.raises(SpaceError, match="by position"):
+        module(Odd, infer=4)  # type: ignore[arg-type]

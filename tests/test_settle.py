@@ -317,6 +317,26 @@ def test_a_formula_that_raises_says_where() -> None:
         settle(part, [VECTOR])
 
 
+class Tied(torch.nn.Module):
+    """One parameter at two places, and a constructor that does not run on meta."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Linear(4, 4)
+        self.second = torch.nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+        self.steps = torch.linspace(0, 1, 5).tolist()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.second(self.first(x))
+        return result
+
+
+def test_a_parameter_at_two_places_of_a_class_counts_once() -> None:
+    settled = settle(Leaf("", Tied, {}, {}), [Tensor(4)])
+    assert settled.parameters == sum(p.numel() for p in build(settled).parameters()) == 16 + 4 + 4
+
+
 class Twice(torch.nn.Module):
     def __init__(self, inner: torch.nn.Module, more: list[torch.nn.Module]) -> None:
         super().__init__()
@@ -443,6 +463,11 @@ ERRORS: list[tuple[Part, Tensor, str]] = [
     (Leaf("s", "torch.nn:Linear", {}, {}), VECTOR, r"^s: .*out_features="),
     (Leaf("s", "torch.nn:LSTM", {"hidden_size": 2}, {}), SEQUENCE, r"^s: .*batch_first=True"),
     (Leaf("s", lambda x: (x, x), {}, {}), VECTOR, r"^s: .*returns a tuple"),
+    (Leaf("s", lambda x: x.reshape(1, -1), {}, {}), VECTOR, r"^s: .*of a batch of 2 \(1, 16\)"),
+    (at("s", nn.GRU(4)), VECTOR, r"^s: .*\(8,\).*it wants \(length, features\)"),
+    (at("s", nn.MultiheadAttention(2)), IMAGE, r"^s: .*it wants \(length, features\)"),
+    (at("s", nn.Bilinear(2)), VECTOR, r"^s: to infer in2_features: 1 input reaches it"),
+    (at("s", nn.Linear(2.5)), VECTOR, r"^s: Linear\(out_features=2\.5, in_features=8\) cannot be made"),  # type: ignore[arg-type]
     (Leaf("s", lambda x: x[0], {}, {}), VECTOR, r"^s: .*batch"),
     (Leaf("s", lambda x: x[:, :0], {}, {}), VECTOR, r"^s: .*nothing would be left"),
 ]
