@@ -112,3 +112,12 @@ def go(study: Study, file: StudyFile, config: RunConfig) -> None:
         return
     with Progress(limit) as progress:
         study.run(target, progress=Watch(study, progress), **budget)
+
+
+def complain(study: Study, trials: Sequence[Any]) -> int:
+    """0, or 1 with a hint where every trial failed."""
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if not failed or len(failed) < len(trials):
+        return 0
+    print(f"archsearch: all {len(failed)} trials failed; the first: {failed[0].message}", file=sys.stderr)
+    return 1

@@ -9,7 +9,7 @@ from typing import Any
 from archsearch.objectives import nondominated, signed
 from archsearch.searchers.contract import Direction
 from archsearch.spaces.architecture import answers_id
-from archsearch.store import StudyRow
+StudyRow = Any
 from archsearch.trial import TrialRecord
 
 
