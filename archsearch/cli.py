@@ -62,21 +62,21 @@ def parser() -> Parser:
     )
     run.add_argument("file", metavar="FILE", nargs="?", help="the study file (or `file:` in the configuration)")
     run.add_argument("--config", metavar="YAML", help="read these settings from a YAML file; flags win")
-    run.add_argument("--trials", metavar="N", type=int, help="finished trials that the study is to have (default 20)")
-    run.add_argument("--workers", metavar="W", type=int, help="Ray workers; 0 runs in this process (default 1)")
+    run.add_argument("--trials", metavar="N", type=int, help="trials that the study is to have in all (default 20)")
+    run.add_argument("--workers", metavar="W", type=int, help="trials at a time; several run on Ray (default 1)")
     run.add_argument("--gpus-per-worker", metavar="G", type=float, help="GPUs of each worker, may be 0.5 (default 0)")
     run.add_argument("--searcher", metavar="S", help="the search algorithm, such as random")
     run.add_argument("--store", metavar="DB", help=f"the SQLite file of the record (default {STORE})")
     run.add_argument("--name", metavar="NAME", help="the study's name in the record (default: the file's name)")
     run.add_argument("--seed", metavar="K", type=int, help="the seed of the search (default 0)")
-    run.add_argument("--timeout", metavar="T", help="stop starting trials after this long: 90s, 30m, 2h")
+    run.add_argument("--timeout", metavar="T", help="end a trial that takes longer, as failed: 90s, 30m, 2h")
     run.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         help="a setting of the study file: a number, string or boolean that it assigns at the top level",
     )
-    run.add_argument("--quiet", action="store_true", default=None, help="no progress, no summary")
+    run.add_argument("--quiet", action="store_true", default=None, help="errors only: no progress, no summary")
 
     studies = command("studies", "list the studies of a record")
     show = command("show", "show a study, or one of its trials")

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import Any
 
-from archsearch.config import RunConfig, load, override, seconds
-from archsearch.errors import StudyError, UsageError
-from archsearch.loading import StudyFile, definitions, space_of, travel_by_value
-from archsearch.loading import load as load_file
-from archsearch.progress import Progress, Status, duration
-from archsearch.reports import best_text, best_trials, pairs
+from archsearch import config as configurations
+from archsearch.config import RunConfig, seconds
+from archsearch.errors import UsageError
+from archsearch.loading import Setting, StudyFile, definitions, load, space_of, travel_by_value
+from archsearch.progress import Progress
+from archsearch.reports import pairs
 from archsearch.study import Study
-
-if TYPE_CHECKING:
-    from archsearch.trial import TrialRecord
+from archsearch.trial import TrialRecord
 
 TRIALS = 20
-KEYS = ("file", "trials", "workers", "gpus_per_worker", "searcher", "store", "name", "seed", "timeout", "quiet")
+
+INTERRUPTED = 130
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,89 +35,138 @@ def run(arguments: argparse.Namespace) -> int:
     config = configuration(arguments)
     if config.file is None:
         raise UsageError("run needs a study file: `archsearch run FILE`, or `file:` in the configuration")
-    file = load_file(config.file, config.set)
+    file = load(config.file, config.set)
     study = make_study(file, config)
-    if config.workers != 0:
-        travel_by_value(file)
-    warnings.formatwarning = lambda message, *_, **__: f"archsearch: warning: {message}\n"
-    began = time.monotonic()
-    interrupted = False
-    if file.settings and not config.quiet:
-        print(f"settings: {pairs(file.settings)}", file=sys.stderr)
+    if study.evaluate is None:
+        raise UsageError(f"{file.path}: the study has no `evaluate`, so there is nothing to run")
+    warnings.formatwarning = lambda message, *_, **__: f"archsearch: warning: {' '.join(str(message).split())}\n"
     try:
         go(study, file, config)
     except KeyboardInterrupt:
-        interrupted = True
+        done = sum(trial.state != "running" for trial in study.trials)
+        print(
+            f"archsearch: interrupted, {done} trials are in {study.store}; go on with: {again(arguments)}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
     trials = study.trials
     if not config.quiet:
-        summary(study, trials, config.trials or TRIALS, time.monotonic() - began)
-    if interrupted:
-        print(f"archsearch: interrupted; go on with: {command(arguments)}", file=sys.stderr)
-        return 130
-    return complain(study, trials)
+        print(summary(study, trials))
+    hint = failures(study, trials)
+    if hint:
+        print(f"archsearch: {hint}", file=sys.stderr)
+    return 0 if any(trial.state == "done" for trial in trials) else 1
 
 
 def configuration(arguments: argparse.Namespace) -> RunConfig:
     """The configuration file, if there is one, with the flags in place of its values."""
-    config = load(arguments.config) if arguments.config is not None else RunConfig()
-    flags = {key: getattr(arguments, key) for key in KEYS}
-    return override(config, {**flags, "set": read_settings(arguments.set or [])})
+    config = RunConfig() if arguments.config is None else configurations.load(arguments.config)
+    flags = {key: getattr(arguments, key) for key in RunConfig.model_fields if key != "set"}
+    return configurations.override(config, {**flags, "set": read_settings(arguments.set or [])})
 
 
 def read_settings(words: Sequence[str]) -> dict[str, str]:
-    """`KEY=VALUE` words as a dict."""
+    """`KEY=VALUE` words by key; of a key that is given twice the last."""
     found: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not key:
             raise UsageError(f"--set expects KEY=VALUE, such as --set EPOCHS=3, but got {word!r}")
-        if key in found:
-            raise UsageError(f"--set {key} is given twice: {found[key]!r} and {value!r}")
         found[key] = value
     return found
 
 
 def make_study(file: StudyFile, config: RunConfig) -> Study:
     """The study that a file defines, with what the configuration says in place of its own."""
-    study = file["study"]
-    if study is None:
+    own = file["study"]
+    given: dict[str, Any]
+    if own is None:
         space, evaluate = definitions(file)
-        given = {key: file[key] for key in ("objective", "searcher") if file[key] is not None}
-        given = {"name": file.path.stem, **given}
-    elif isinstance(study, Study):
-        space, evaluate = space_of(file), study.evaluate
-        given = {
-            "objective": study.objectives,
-            "searcher": study.searcher,
-            "store": study.store,
-            "name": study.name,
-            "seed": study.seed,
-            "storage": study.storage,
-        }
+        given = {"space": space, "evaluate": evaluate, "name": file.path.stem}
+        given |= {key: file[key] for key in ("objective", "searcher") if file[key] is not None}
+    elif isinstance(own, Study):
+        given = {key: getattr(own, key) for key in ("evaluate", "searcher", "store", "name", "seed", "storage")}
+        given |= {"space": space_of(file), "objective": own.objectives}
     else:
-        raise UsageError(f"{file.path}: expected `study` to be an archsearch.Study, but it is {study!r:.100}")
-    flags = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed")}
-    return Study(space, evaluate, **{**given, **{key: value for key, value in flags.items() if value is not None}})
+        raise UsageError(f"{file.path}: expected `study` to be an archsearch.Study, but it is {own!r:.100}")
+    chosen = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed")}
+    return Study(**{**given, **{key: value for key, value in chosen.items() if value is not None}})
 
 
 def go(study: Study, file: StudyFile, config: RunConfig) -> None:
-    """Run under a display."""
-    limit = None if config.timeout is None else seconds(config.timeout)
-    budget: dict[str, Any] = {"workers": 1 if config.workers is None else config.workers, "timeout": limit}
-    if config.gpus_per_worker:
-        budget["gpus_per_worker"] = config.gpus_per_worker
-    target = config.trials or TRIALS
-    if config.quiet:
-        study.run(target, **budget)
+    """Run under a display, on the record of the settings that are used."""
+    workers, gpus = config.workers or 1, config.gpus_per_worker or 0
+    if workers > 1 or gpus > 0:
+        travel_by_value(file)
+    display = nullcontext() if config.quiet else Progress(next(iter(study.objectives)))
+    try:
+        note_settings(study, file.settings)
+        if file.settings and not config.quiet:
+            print(f"settings: {pairs(file.settings)}", file=sys.stderr)
+        with display as progress:
+            study.run(
+                config.trials or TRIALS,
+                workers=workers,
+                gpus_per_worker=gpus,
+                timeout=None if config.timeout is None else seconds(config.timeout),
+                progress=progress,
+            )
+    finally:
+        study.close()
+
+
+def note_settings(study: Study, settings: Mapping[str, Setting]) -> None:
+    """Write the settings of the study file into the record where they are new, and warn where others were used."""
+    record = study.driver().record
+    query = "SELECT message FROM events WHERE study = :study AND kind = 'settings' ORDER BY id DESC LIMIT 1"
+    rows = record.store.query(query, {"study": record.study})
+    before = json.loads(rows[0]["message"]) if rows else {}
+    if before == dict(settings):
         return
-    with Progress(limit) as progress:
-        study.run(target, progress=Watch(study, progress), **budget)
+    record.event("settings", json.dumps(dict(settings)))
+    changed = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+    if before and changed:
+        what = ", ".join(f"{name} was {before.get(name)!r} and is {settings.get(name)!r}" for name in changed)
+        warnings.warn(f"study {study.name!r} has trials under other settings: {what}", stacklevel=2)
 
 
-def complain(study: Study, trials: Sequence[Any]) -> int:
-    """0, or 1 with a hint where every trial failed."""
+def summary(study: Study, trials: Sequence[TrialRecord]) -> str:
+    """What the study found, and where it is."""
+    states = Counter(trial.state for trial in trials)
+    counts = ", ".join(f"{states[state]} {state}" for state in ("done", "failed", "pruned") if states[state])
+    lines = [f"study {study.name!r} in {study.store}: {counts or 'no trials'}"]
+    if states["done"]:
+        best = study.pareto if len(study.objectives) > 1 else [study.best]
+        for trial in best:
+            lines.append(f"{'best: ' if len(best) == 1 else ''}trial {trial.number}: {pairs(trial.metrics)}")
+        if len(best) == 1:
+            lines.append(str(best[0].arch))
+    return "\n".join(lines)
+
+
+def failures(study: Study, trials: Sequence[TrialRecord]) -> str:
+    """Which trials failed, of what, and how to see more; empty where none did."""
     failed = [trial for trial in trials if trial.state == "failed"]
-    if not failed or len(failed) < len(trials):
-        return 0
-    print(f"archsearch: all {len(failed)} trials failed; the first: {failed[0].message}", file=sys.stderr)
-    return 1
+    if not failed:
+        return ""
+    last = failed[-1]
+    counts = ", ".join(f"{number} {kind}" for kind, number in Counter(trial.kind for trial in failed).items())
+    look = shlex.join(["archsearch", "show", study.name, "--store", str(study.store), "--trial", str(last.number)])
+    return f"{len(failed)} of {len(trials)} trials failed ({counts}), the last with {last.message}; see: {look}"
+
+
+def again(arguments: argparse.Namespace) -> str:
+    """The command that was given."""
+    words = ["archsearch", "run"]
+    for action in arguments.parser._actions:
+        value = getattr(arguments, action.dest, None)
+        if value is None or action.dest == "help":
+            continue
+        flag = action.option_strings[-1:]
+        if value is True:
+            words += flag
+        elif isinstance(value, list):
+            words += [word for item in value for word in (*flag, item)]
+        else:
+            words += [*flag, str(value)]
+    return shlex.join(words)

@@ -31,15 +31,15 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     file: StrictStr | None = Field(default=None, description="the study file")
-    trials: StrictInt | None = Field(default=None, ge=1, description="finished trials that the study is to have")
-    workers: StrictInt | None = Field(default=None, ge=0, description="Ray workers; 0 runs in this process")
+    trials: StrictInt | None = Field(default=None, ge=1, description="trials that the study is to have in all")
+    workers: StrictInt | None = Field(default=None, ge=1, description="trials at a time; several run on Ray")
     gpus_per_worker: StrictInt | StrictFloat | None = Field(default=None, ge=0, description="may be a fraction")
     searcher: StrictStr | None = None
     store: StrictStr | None = None
     name: StrictStr | None = None
     seed: StrictInt | None = Field(default=None, ge=0)
     timeout: StrictInt | StrictFloat | StrictStr | None = Field(
-        default=None, description='seconds, or "90s", "30m", "2h"'
+        default=None, description='of one trial: seconds, or "90s", "30m", "2h"'
     )
     quiet: StrictBool = False
     set: dict[StrictStr, Scalar] = Field(default_factory=dict, description="settings of the study file")
@@ -154,7 +154,7 @@ def expectation(details: ErrorDetails) -> str:
         return "expected a number, a string, true or false"
     return {
         "trials": "expected a whole number, 1 or more",
-        "workers": "expected a whole number, 0 or more",
+        "workers": "expected a whole number, 1 or more",
         "gpus_per_worker": "expected a number, 0 or more",
         "seed": "expected a whole number, 0 or more",
         "timeout": "expected seconds, or a duration like 90s, 30m or 2h",

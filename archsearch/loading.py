@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MODULE = "archsearch_study_file"
 
+ROLES = ("study", "space", "evaluate", "objective", "searcher")
+
 Setting: TypeAlias = bool | int | float | str
 Assignment: TypeAlias = ast.Assign | ast.AnnAssign
 
@@ -118,7 +120,7 @@ def declarations(tree: ast.Module) -> dict[str, Assignment]:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         match targets:
-            case [ast.Name(id=name)] if not name.startswith("_") and bound[name] == 1:
+            case [ast.Name(id=name)] if not name.startswith("_") and name not in ROLES and bound[name] == 1:
                 found[name] = statement
     return found
 

@@ -6,9 +6,7 @@ every ten seconds. Both go to stderr, so that stdout holds results alone.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -18,57 +16,35 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from archsearch.snapshot import Snapshot
+
 EVERY = 10.0  # seconds between plain lines while nothing improves
 
 
-@dataclass(frozen=True)
-class Status:
-    """A study at one moment.
-
-    Attributes:
-        finished: trials that ended, failed ones included.
-        target: finished trials that the study is to have; None where only time ends it.
-        running: trials being evaluated.
-        failures: how many trials failed, by kind (`exception`, `timeout`, ...).
-        best: the best outcome so far in words, such as `accuracy 0.9833 (trial 4)`; empty before there is one.
-    """
-
-    finished: int
-    target: int | None
-    running: int = 0
-    failures: Mapping[str, int] = field(default_factory=dict)
-    best: str = ""
-
-
 class Progress:
-    """Shows the status of a running study; a context manager.
+    """Shows the snapshots of a running study that it is called with; a context manager.
 
     Args:
-        timeout: seconds after which no further trial starts, counted from `__enter__`.
+        objective: the name of what is optimised.
         console: where to show it; stderr by default.
-        clock: the time in seconds.
     """
 
-    def __init__(
-        self,
-        timeout: float | None = None,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.timeout = timeout
+    def __init__(self, objective: str, console: Console | None = None) -> None:
+        self.objective = objective
         self.console = console or Console(stderr=True, highlight=False)
-        self.clock = clock
         self.live: Live | None = None
-        self.began = 0.0
-        self.first: Status | None = None
-        self.shown: Status | None = None
-        self.shown_at = 0.0
+        self.shown: Snapshot | None = None
 
     def __enter__(self) -> Self:
-        self.began = self.clock()
         if self.console.is_terminal:
-            # Four times a second: the time left counts down between trials as well.
-            self.live = Live(get_renderable=self.row, console=self.console, transient=True, refresh_per_second=4)
+            self.live = Live(
+                "starting",
+                console=self.console,
+                auto_refresh=False,
+                transient=True,
+                # What the evaluation prints goes above the line; into a file it goes as it is.
+                redirect_stdout=sys.stdout.isatty(),
+            )
             self.live.start()
         return self
 
@@ -76,60 +52,45 @@ class Progress:
         if self.live is not None:
             self.live.stop()
 
-    def update(self, status: Status) -> None:
-        """Show a new status. Cheap enough to be called at every change."""
-        previous, now = self.shown, self.clock()
-        if self.first is None:
-            self.first = status
+    def __call__(self, snapshot: Snapshot) -> None:
         if self.live is not None:
-            self.shown = status  # drawn by the live display
-            return
-        ended = status.finished == status.target and not status.running
-        improved = previous is None or status.best != previous.best
-        if status != previous and (ended or improved or now - self.shown_at >= EVERY):
-            self.shown, self.shown_at = status, now
-            self.console.print(sentence(status, self.left(status)), soft_wrap=True, markup=False)
+            self.live.update(self.row(snapshot), refresh=True)
+        elif self.is_news(snapshot):
+            self.shown = snapshot
+            self.console.print(sentence(snapshot, self.objective), soft_wrap=True, markup=False)
 
-    def left(self, status: Status) -> float | None:
-        """Seconds until the study ends, at the pace of this run; None before the first trial of it has ended."""
-        elapsed = self.clock() - self.began
-        limits = [] if self.timeout is None else [max(0.0, self.timeout - elapsed)]
-        ended_here = status.finished - (self.first.finished if self.first else status.finished)
-        if status.target is not None and ended_here > 0:
-            limits.append(elapsed / ended_here * max(0, status.target - status.finished))
-        return min(limits, default=None)
+    def is_news(self, snapshot: Snapshot) -> bool:
+        """Whether a plain line is due."""
+        if self.shown is None or snapshot.best != self.shown.best:
+            return True
+        ended = snapshot.finished >= snapshot.target and self.shown.finished < self.shown.target
+        return ended or snapshot.seconds - self.shown.seconds >= EVERY
 
-    def row(self) -> Table:
+    def row(self, snapshot: Snapshot) -> Table:
         """The live line: a bar and the sentence, cut to the width of the terminal."""
         row = Table.grid(padding=(0, 1))
-        status = self.shown
-        if status is None:
-            row.add_row("starting")
-            return row
-        if status.target is not None:
-            row.add_column(width=20)
-            row.add_column(no_wrap=True, overflow="ellipsis")
-            bar = ProgressBar(total=status.target, completed=status.finished)
-            row.add_row(bar, Text(sentence(status, self.left(status))))
-        else:
-            row.add_row(Text(sentence(status, self.left(status))))
+        row.add_column(width=20)
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=snapshot.target, completed=snapshot.finished)
+        row.add_row(bar, Text(sentence(snapshot, self.objective)))
         return row
 
 
-def sentence(status: Status, left: float | None = None) -> str:
-    """A status in one line of words.
+def sentence(snapshot: Snapshot, objective: str) -> str:
+    """A snapshot in one line of words.
 
-    >>> sentence(Status(12, 20, 2, {"exception": 1}, "accuracy 0.98 (trial 4)"), left=75)
-    '12/20 trials · best accuracy 0.98 (trial 4) · 2 running · failed: 1 exception · 1m 15s left'
+    >>> sentence(Snapshot(20, 12, 10, (12, 13), {"exception": 1}, 0, (4, 0.98333), seconds=93), "accuracy")
+    '12/20 trials · best accuracy 0.98333 (trial 4) · 2 running · failed: 1 exception · 1m 14s left'
     """
-    count = f"{status.finished}/{status.target}" if status.target is not None else str(status.finished)
-    failed = ", ".join(f"{number} {kind}" for kind, number in sorted(status.failures.items()) if number)
+    failed = ", ".join(f"{number} {kind}" for kind, number in sorted(snapshot.failures.items()) if number)
+    left = snapshot.seconds_left
     parts = [
-        f"{count} trials",
-        f"best {status.best}" if status.best else "",
-        f"{status.running} running" if status.running else "",
+        f"{snapshot.finished}/{snapshot.target} trials",
+        f"best {objective} {snapshot.best[1]:.5g} (trial {snapshot.best[0]})" if snapshot.best else "",
+        f"{len(snapshot.running)} running" if snapshot.running else "",
         f"failed: {failed}" if failed else "",
-        f"{duration(left)} left" if left is not None and (status.running or status.finished != status.target) else "",
+        f"workers lost: {snapshot.num_lost}" if snapshot.num_lost else "",
+        f"{duration(left)} left" if left and left >= 0.5 else "",
     ]
     return " · ".join(part for part in parts if part)
 

@@ -4,60 +4,96 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from archsearch.objectives import nondominated, signed
+from archsearch.pareto import undominated
 from archsearch.searchers.contract import Direction
-from archsearch.spaces.architecture import answers_id
-StudyRow = Any
+from archsearch.spaces.architecture import Architecture, answers_id
 from archsearch.trial import TrialRecord
 
 
-def studies_text(studies: Sequence[tuple[StudyRow, Sequence[TrialRecord]]]) -> str:
+@dataclass(frozen=True)
+class StudyReport:
+    """A study as the record has it.
+
+    Attributes:
+        settings: of its study file in the latest run.
+        trials: by number.
+    """
+
+    name: str
+    created: str
+    objectives: Mapping[str, Direction]
+    searcher: Mapping[str, Any]
+    seed: int
+    settings: Mapping[str, Any]
+    trials: Sequence[TrialRecord]
+
+    @property
+    def best(self) -> list[TrialRecord]:
+        """The best finished trial, the first of equal ones; with several objectives the Pareto front by number."""
+        done = [trial for trial in self.trials if trial.state == "done"]
+        losses = [loss(trial, self.objectives) for trial in done]
+        if len(self.objectives) > 1:
+            return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
+        return [done[losses.index(min(losses))]] if done else []
+
+    def count(self, state: str) -> int:
+        return sum(trial.state == state for trial in self.trials)
+
+    def best_text(self) -> str:
+        """The best so far in a few words; nothing before there is one."""
+        best = self.best
+        if not best:
+            return ""
+        if len(self.objectives) > 1:
+            return f"{len(best)} on the Pareto front"
+        (name,) = self.objectives
+        return f"{name} {number_text(best[0].metrics[name])} (trial {best[0].number})"
+
+
+def loss(trial: TrialRecord, objectives: Mapping[str, Direction]) -> tuple[float, ...]:
+    """The objectives of a finished trial, smaller is better."""
+    values = [(trial.metrics[name], direction) for name, direction in objectives.items()]
+    return tuple([-value if direction == "maximize" else value for value, direction in values if value is not None])
+
+
+def studies_text(studies: Sequence[StudyReport]) -> str:
     """A table of the studies of a record."""
     rows = [["study", "trials", "done", "failed", "running", "best", "searcher", "seed", "begun (UTC)"]]
-    for study, trials in studies:
-        states = Counter(trial.state for trial in trials)
-        rows.append(
-            [
-                study.name,
-                str(len(trials)),
-                str(states["done"] + states["pruned"]),
-                str(states["failed"]),
-                str(states["running"]),
-                best_text(best_trials(trials, study.objectives), study.objectives) or "-",
-                searcher_text(study.searcher),
-                str(study.seed),
-                study.created[:16],
-            ]
-        )
+    for study in studies:
+        counts = [str(study.count(state)) for state in ("done", "failed", "running")]
+        begun = study.created[:16].replace("T", " ")
+        searcher = searcher_text(study.searcher)
+        best = study.best_text() or "-"
+        rows.append([study.name, str(len(study.trials)), *counts, best, searcher, str(study.seed), begun])
     return table(rows)
 
 
-def study_text(study: StudyRow, trials: Sequence[TrialRecord], settings: Mapping[str, Any]) -> str:
+def study_text(study: StudyReport) -> str:
     """A study and a line for each of its trials."""
-    best = best_trials(trials, study.objectives)
-    failures = Counter(trial.kind or "exception" for trial in trials if trial.state == "failed")
+    states = Counter(trial.state for trial in study.trials)
+    failures = Counter(trial.kind for trial in study.trials if trial.state == "failed")
     facts = {
         "study": study.name,
         "objective": ", ".join(f"{direction} {name}" for name, direction in study.objectives.items()),
         "searcher": f"{searcher_text(study.searcher)}, seed {study.seed}",
-        "begun": f"{study.created[:19]} UTC, archsearch {study.version}",
-        "settings": pairs(settings),
-        "trials": ", ".join(f"{number} {state}" for state, number in Counter(t.state for t in trials).items())
-        or "none",
-        "failures": ", ".join(f"{number} {kind}" for kind, number in sorted(failures.items())),
-        "best": best_text(best, study.objectives),
+        "begun": f"{study.created[:19].replace('T', ' ')} UTC",
+        "settings": pairs(study.settings),
+        "trials": ", ".join(f"{number} {state}" for state, number in states.items()) or "none",
+        "failures": ", ".join(f"{number} {kind}" for kind, number in failures.items()),
+        "best": study.best_text(),
     }
     rows = [["trial", "state", *study.objectives, "seconds", ""]]
-    marked = {trial.number for trial in best}
-    for trial in trials:
+    best = {trial.number for trial in study.best}
+    for trial in study.trials:
         values = [number_text(trial.metrics.get(name)) for name in study.objectives]
-        remark = "best" if trial.number in marked else trial.error or ""
-        cost = "-" if trial.cost is None else f"{trial.cost:.1f}"
-        rows.append([str(trial.number), trial.kind or trial.state, *values, cost, shortened(remark)])
-    lines = [f"{name + ':':<11}{value}" for name, value in facts.items() if value]
-    return "\n".join(lines) + ("\n\n" + table(rows) if trials else "")
+        remark = "best" if trial.number in best else trial.message or ""
+        seconds = "-" if trial.seconds is None else f"{trial.seconds:.1f}"
+        state = trial.kind if trial.state == "failed" and trial.kind else trial.state
+        rows.append([str(trial.number), state, *values, seconds, shortened(remark)])
+    return facts_text(facts) + ("\n\n" + table(rows) if study.trials else "")
 
 
 def trial_text(trial: TrialRecord) -> str:
@@ -66,22 +102,19 @@ def trial_text(trial: TrialRecord) -> str:
         "trial": f"{trial.number} ({trial.state}{f': {trial.kind}' if trial.kind else ''})",
         "id": answers_id(trial.assignment),
         "metrics": pairs(trial.metrics),
-        "seconds": "" if trial.cost is None else f"{trial.cost:.1f}",
-        "attempts": str(trial.attempts) if trial.attempts and trial.attempts > 1 else "",
+        "seconds": "" if trial.seconds is None else f"{trial.seconds:.1f}",
+        "attempts": str(trial.attempts) if trial.attempts > 1 else "",
         "parent": "" if trial.parent is None else str(trial.parent),
-        "error": trial.error or "",
+        "error": trial.message or "",
     }
-    lines = [f"{name + ':':<11}{value}" for name, value in facts.items() if value]
-    text = "\n".join([*lines, "", answers_text(trial.assignment)])
+    text = f"{facts_text(facts)}\n\n{answers_text(trial.assignment)}"
     return f"{text}\n\n{trial.traceback.rstrip()}" if trial.traceback else text
 
 
-def found_text(trial: TrialRecord) -> str:
-    """What a trial found: its metrics, its answers and, where the space is known, the network that they mean."""
-    head = f"trial {trial.number}: {pairs(trial.metrics)}"
-    if trial.space is None:
-        return f"{head}\n\n{answers_text(trial.assignment)}"
-    return f"{head}\n\n{trial.arch}\n\n{answers_text(trial.assignment)}"
+def found_text(trial: TrialRecord, arch: Architecture | None) -> str:
+    """What a trial found: its metrics, its answers and, where it is at hand, the network that they mean."""
+    shown = [f"trial {trial.number}: {pairs(trial.metrics)}", answers_text(trial.assignment)]
+    return "\n\n".join(shown if arch is None else [*shown, str(arch)])
 
 
 def found_json(trial: TrialRecord, study: str) -> dict[str, Any]:
@@ -95,21 +128,9 @@ def found_json(trial: TrialRecord, study: str) -> dict[str, Any]:
     }
 
 
-def best_trials(trials: Sequence[TrialRecord], objectives: Mapping[str, Direction]) -> list[TrialRecord]:
-    """The best finished trial, the first of equal ones; with several objectives the Pareto front."""
-    done = [(signed(trial.metrics, objectives), trial) for trial in trials if trial.state == "done"]
-    if len(objectives) > 1:
-        return nondominated(done)
-    return [max(done, key=lambda pair: pair[0])[1]] if done else []
-
-
-def best_text(best: Sequence[TrialRecord], objectives: Mapping[str, Direction]) -> str:
-    """The best so far in a few words; nothing before there is one."""
-    if not best:
-        return ""
-    if len(objectives) > 1:
-        return f"{len(best)} on the Pareto front"
-    return ", ".join(f"{name} {number_text(best[0].metrics[name])} (trial {best[0].number})" for name in objectives)
+def facts_text(facts: Mapping[str, str]) -> str:
+    """Facts by name, a line each; those that are empty are left out."""
+    return "\n".join(f"{name + ':':<11}{value}" for name, value in facts.items() if value)
 
 
 def answers_text(assignment: Mapping[str, Any]) -> str:
@@ -118,8 +139,9 @@ def answers_text(assignment: Mapping[str, Any]) -> str:
 
 
 def searcher_text(searcher: Mapping[str, Any]) -> str:
-    settings = {key: value for key, value in searcher.items() if key not in ("class", "name")}
-    name = str(searcher.get("class") or searcher.get("name")).rpartition(":")[2].rpartition(".")[2]
+    """A searcher's class and its settings, from the description that the record holds."""
+    settings = {key: value for key, value in searcher.items() if key != "class"}
+    name = searcher["class"].rpartition(":")[2]
     return f"{name}({pairs(settings)})" if settings else name
 
 

@@ -30,6 +30,7 @@ GROWN = 1
 GROWN += 1
 A1 = B1 = 3
 PAIR = (1, 2)
+objective = "score"
 space = A.Space({"width": A.Choice([EPOCHS, TWICE])})
 
 def evaluate(trial):

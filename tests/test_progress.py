@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from rich.console import Console
 
-from archsearch.progress import Progress, Status, duration, sentence
+from archsearch.progress import Progress, duration, sentence
+from archsearch.snapshot import Snapshot
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+def snapshot(finished: int, seconds: float = 0.0, **other: Any) -> Snapshot:
+    given: dict[str, Any] = {"target": 50, "finished_here": finished, "running": (8, 9), "failures": {}, "num_lost": 0}
+    return Snapshot(**{**given, "finished": finished, "best": None, "seconds": seconds, **other})
 
 
-def plain() -> tuple[Progress, io.StringIO, Clock]:
-    out, clock = io.StringIO(), Clock()
-    console = Console(file=out, force_terminal=False, width=40, highlight=False)
-    return Progress(console=console, clock=clock), out, clock
+def plain() -> tuple[Progress, io.StringIO]:
+    out = io.StringIO()
+    return Progress("accuracy", Console(file=out, force_terminal=False, width=40, highlight=False)), out
 
 
 def test_a_line_when_the_best_improves_and_otherwise_every_ten_seconds() -> None:
-    progress, out, clock = plain()
+    progress, out = plain()
     with progress:
-        progress.update(Status(0, 50, 2))
-        clock.now += 1
-        progress.update(Status(1, 50, 2, best="accuracy 0.5 (trial 0)"))
-        clock.now += 1
-        progress.update(Status(2, 50, 2, best="accuracy 0.5 (trial 0)"))  # nothing new, too soon
-        clock.now += 9
-        progress.update(Status(3, 50, 2, best="accuracy 0.5 (trial 0)"))
-        progress.update(Status(4, 50, 2, best="accuracy 0.6 (trial 3)"))
+        progress(snapshot(0))
+        progress(snapshot(1, 1.0, best=(0, 0.5)))
+        progress(snapshot(2, 2.0, best=(0, 0.5)))  # nothing new, too soon
+        progress(snapshot(3, 11.0, best=(0, 0.5)))
+        progress(snapshot(4, 12.0, best=(3, 0.6)))
     assert [line.split(" · ")[0] for line in out.getvalue().splitlines()] == [
         "0/50 trials",
         "1/50 trials",
@@ -43,59 +38,41 @@ def test_a_line_when_the_best_improves_and_otherwise_every_ten_seconds() -> None
 
 
 def test_the_end_is_always_said_and_said_once() -> None:
-    progress, out, _ = plain()
+    progress, out = plain()
     with progress:
-        progress.update(Status(0, 2, 1))
-        progress.update(Status(1, 2, 1))
-        progress.update(Status(2, 2))
-        progress.update(Status(2, 2))
+        progress(snapshot(0, target=2, running=(0,)))
+        progress(snapshot(1, target=2, running=(1,)))
+        progress(snapshot(2, target=2, running=()))
+        progress(snapshot(2, target=2, running=()))
     assert out.getvalue().splitlines() == ["0/2 trials · 1 running", "2/2 trials"]
 
 
 def test_plain_lines_hold_no_terminal_codes_and_do_not_wrap() -> None:
-    progress, out, _ = plain()
+    progress, out = plain()
+    progress.objective = "[red]accuracy[/red]"
     with progress:
-        progress.update(Status(1, 9, 2, {"exception": 1, "timeout": 2}, "[red]accuracy[/red] 0.98765 (trial 4)"))
-    assert out.getvalue().count("\n") == 1  # the console is 40 columns wide
-    assert "\x1b" not in out.getvalue()
-    assert "best [red]accuracy[/red] 0.98765 (trial 4) · 2 running · failed: 1 exception, 2 timeout" in out.getvalue()
-
-
-def test_time_left_counts_the_trials_of_this_run_only() -> None:
-    progress, _, clock = plain()
-    with progress:
-        progress.update(Status(10, 20, 2))  # ten were there before
-        clock.now += 20
-        assert progress.left(Status(10, 20, 2)) is None
-        assert progress.left(Status(14, 20, 2)) == 20 / 4 * 6
-
-
-def test_time_left_is_never_more_than_the_timeout_leaves() -> None:
-    progress, _, clock = plain()
-    progress.timeout = 30.0
-    with progress:
-        progress.update(Status(0, None, 1))
-        clock.now += 10
-        assert progress.left(Status(1, 100, 1)) == 20.0
-        assert progress.left(Status(5, None, 1)) == 20.0
-        clock.now += 100
-        assert progress.left(Status(5, None, 1)) == 0.0
+        progress(
+            snapshot(
+                1, 2.0, target=9, failures={"timeout": 2, "exception": 1, "nan": 0}, best=(4, 0.987654321), num_lost=3
+            )
+        )
+    assert out.getvalue() == (
+        "1/9 trials · best [red]accuracy[/red] 0.98765 (trial 4) · 2 running · failed: 1 exception, 2 timeout"
+        " · workers lost: 3 · 16s left\n"
+    )
 
 
 def test_a_terminal_gets_a_live_line_that_fits() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=60, highlight=False, legacy_windows=False)
-    with Progress(console=console) as progress:
-        progress.update(Status(3, 10, 2, {"timeout": 1}, "accuracy 0.98 (trial 1) " + "x" * 100))
-        assert progress.live is not None
-        progress.live.refresh()
-    assert "3/10 trials" in out.getvalue()
+    with Progress("x" * 100, console) as progress:
+        progress(snapshot(3, best=(1, 0.98)))
+    assert "3/50 trials" in out.getvalue()
     assert "…" in out.getvalue()
 
 
 def test_what_is_nothing_is_not_said() -> None:
-    assert sentence(Status(0, None)) == "0 trials"
-    assert sentence(Status(5, 5, 0, {"timeout": 0}), left=0) == "5/5 trials"
+    assert sentence(snapshot(50, 9.0, running=()), "accuracy") == "50/50 trials"
 
 
 def test_durations() -> None:
