@@ -111,7 +111,9 @@ class Definition:
                     f"functions of the space of study {self.name!r} changed, and trial {trial.number} is no longer an "
                     f"architecture of it ({error}); use another name. What differs: {what}"
                 ) from error
-        message = f"functions of the space changed; all {len(trials)} stored trials are still architectures of it: {what}"
+        message = (
+            f"functions of the space changed; all {len(trials)} stored trials are still architectures of it: {what}"
+        )
         record.event("functions changed", message)
         with record.writing() as db:
             db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))

@@ -82,7 +82,9 @@ class Driver:
         lost = self.record.num_lost()
         for trial in trials:
             if trial.finish is None:
-                self.running[trial.number] = Running(trial.assignment, trial.attempts, time.monotonic(), lost.get(trial.number, 0))
+                self.running[trial.number] = Running(
+                    trial.assignment, trial.attempts, time.monotonic(), lost.get(trial.number, 0)
+                )
                 self.orphans.append(trial.number)
         for sequence, number, metrics in self.record.reports():
             self.num_reports = sequence
@@ -159,9 +161,7 @@ class Driver:
             self.failures.update([outcome.kind] if state == "failed" else [])
         return self.resubmit(again)
 
-    def tell(
-        self, number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float
-    ) -> None:
+    def tell(self, number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float) -> None:
         objectives = self.definition.objectives
         self.search.tell(told(number, assignment, state, metrics, seconds, objectives))
         self.num_told += 1

@@ -95,8 +95,10 @@ def measured(returned: Any, arch: Architecture | None, objectives: Mapping[str, 
     else:
         paid = [name for name in objectives if name not in FREE_METRICS] or list(objectives)
         if len(paid) > 1:
-            raise StudyError(f"evaluate returned {returned!r}, but there are several objectives: return a dict with "
-                             + ", ".join(paid))
+            raise StudyError(
+                f"evaluate returned {returned!r}, but there are several objectives: return a dict with "
+                + ", ".join(paid)
+            )
         if returned is None and not [name for name in objectives if name not in FREE_METRICS]:
             metrics = {}
         else:

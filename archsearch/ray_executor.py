@@ -132,7 +132,9 @@ class RayExecutor:
         for seat in busy:
             if seat.job is not None and self.timeout is not None and time.monotonic() - seat.started > self.timeout:
                 message = f"TimedOut: took longer than {self.timeout:g} seconds"
-                outcomes.append(self.replace(seat, Outcome(*self.attempt(seat), "timeout", self.seconds(seat), {}, message)))
+                outcomes.append(
+                    self.replace(seat, Outcome(*self.attempt(seat), "timeout", self.seconds(seat), {}, message))
+                )
         return outcomes
 
     def end(self, seat: Seat) -> Outcome:

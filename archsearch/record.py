@@ -80,8 +80,19 @@ class Record:
                 row = db.execute(
                     "INSERT INTO trials (study, number, state, architecture, assignment, proposed, heard, heard_reports,"
                     " pending, parent, budget, note) VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (self.study, a.number, answers_id(p.assignment), dumps(p.assignment), time, a.heard,
-                     a.heard_reports, dumps(list(a.pending)), p.parent, p.budget, dumps(dict(p.note))),
+                    (
+                        self.study,
+                        a.number,
+                        answers_id(p.assignment),
+                        dumps(p.assignment),
+                        time,
+                        a.heard,
+                        a.heard_reports,
+                        dumps(list(a.pending)),
+                        p.parent,
+                        p.budget,
+                        dumps(dict(p.note)),
+                    ),
                 )
                 db.execute(
                     "INSERT INTO attempts (trial, attempt, state, started) VALUES (?, 1, 'running', ?)",
@@ -208,7 +219,12 @@ class Record:
 
 
 def told(
-    number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float, objectives: Iterable[str]
+    number: int,
+    assignment: Mapping[str, Any],
+    state: State,
+    metrics: Metrics,
+    seconds: float,
+    objectives: Iterable[str],
 ) -> Told:
     """What a search hears of a finished trial: the same whether it just finished or is read from the record."""
     values: dict[str, float] = {}

@@ -125,7 +125,9 @@ class Study:
             known = ("ray", "inline")
             raise StudyError(f"executor: expected 'ray' or 'inline', but got {chosen!r}{did_you_mean(chosen, known)}")
         if chosen == "inline" and several:
-            raise StudyError("executor='inline' runs one trial at a time, in this process: workers= needs executor='ray'")
+            raise StudyError(
+                "executor='inline' runs one trial at a time, in this process: workers= needs executor='ray'"
+            )
         evaluator = Evaluator(self.space, self.evaluate, self.objectives)
         was_open = self._driver is not None
         driver = self.driver()
@@ -268,7 +270,14 @@ class Study:
             raise StudyError("study.frame() needs pandas: pip install pandas") from error
         return pandas.DataFrame(
             [
-                {"number": t.number, "state": t.state, "kind": t.kind, "seconds": t.seconds, **t.metrics, **t.assignment}
+                {
+                    "number": t.number,
+                    "state": t.state,
+                    "kind": t.kind,
+                    "seconds": t.seconds,
+                    **t.metrics,
+                    **t.assignment,
+                }
                 for t in self.trials
             ]
         )

@@ -26,9 +26,7 @@ def verify(definition: Definition, record: Record) -> int:
         for other in finished[num_told : trial.heard]:
             state = state_of(other.state)
             search.tell(
-                told(
-                    other.number, other.assignment, state, other.metrics, other.seconds or 0.0, definition.objectives
-                )
+                told(other.number, other.assignment, state, other.metrics, other.seconds or 0.0, definition.objectives)
             )
         num_told = trial.heard
         while num_reports < len(reports) and reports[num_reports][0] <= trial.heard_reports:
