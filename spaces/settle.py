@@ -294,8 +294,8 @@ def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, in
     if type(value) in SCALARS:
         return value
     if isinstance(value, Formula):
-        place = value.place or leaf.place
-        return locate(place, lambda: value.evaluate(InputSize(inputs[0][0])))
+        found = locate(value.place or leaf.place, lambda: value.evaluate(InputSize(inputs[0][0])))
+        return settle_value(found, leaf, inputs, known)
     if isinstance(value, Leaf | Chain | Skip | Branches | Once):
         return Argument(value, size_argument(value, inputs, known))
     if isinstance(value, list | tuple):

@@ -311,6 +311,13 @@ def test_formulas_see_what_reaches_their_module() -> None:
     assert seen.arguments == {"sizes": [(6, 8, (6, 8))]}
 
 
+def test_a_formula_may_give_a_module() -> None:
+    inner = Formula("t.inner", lambda size: at("t.inner", nn.Linear(size.features)))
+    settled = settle(Leaf("t", Twice, {"inner": inner, "more": []}, {}), [VECTOR])
+    assert settled.parameters == 72
+    agrees_with_running(settled)
+
+
 def test_a_formula_that_raises_says_where() -> None:
     part = Leaf("b", "torch.nn:Linear", {"out_features": Formula("b.out_features", lambda size: size.shape[3])}, {})
     with pytest.raises(ShapeError, match=r"^b\.out_features: .*IndexError"):
