@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from archsearch.errors import AssignmentError, SpaceChanged, StudyError
@@ -82,9 +83,9 @@ class Definition:
             return study
         with store.transaction() as db:
             db.execute(
-                "INSERT INTO studies (name, seed, objectives, searcher, space, created)"
-                " VALUES (:name, :seed, :objectives, :searcher, :space, :created) ON CONFLICT DO NOTHING",
-                {**self.columns(), "created": now()},
+                "INSERT INTO studies (name, seed, objectives, searcher, space, created, version)"
+                " VALUES (:name, :seed, :objectives, :searcher, :space, :created, :version) ON CONFLICT DO NOTHING",
+                {**self.columns(), "created": now(), "version": metadata.version("archsearch")},
             )
         study = self.find(store)
         assert study is not None

@@ -90,6 +90,7 @@ class Driver:
             self.num_reports = sequence
             if number in self.running:
                 self.running[number].latest_report = metrics
+        self.record.interrupt()
 
     def pending(self) -> list[Pending]:
         """The trials without an outcome, in the order of their numbers."""
@@ -135,7 +136,7 @@ class Driver:
         self.record.report(list(enumerate(reports, first)))
         self.num_reports += len(reports)
         for report in reports:
-            self.running[report.number].latest_report = report.metrics
+            self.running[report.number].latest_report = {"step": report.step, **report.metrics}
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Job]:
         """Commit outcomes and tell the search; the jobs of lost trials that get another attempt."""
@@ -225,7 +226,8 @@ class Driver:
 
 
 def state_of(text: str) -> State:
-    return {"done": "done", "failed": "failed", "pruned": "pruned"}[text]
+    states: dict[str, State] = {"done": "done", "failed": "failed", "pruned": "pruned"}
+    return states[text]
 
 
 def as_recorded(proposal: Proposal) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The messages between the driver of a study and whoever evaluates: a job goes out, reports and an outcome come back."""
+"""What goes between the driver of a study and whoever evaluates: jobs out, reports and outcomes back."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ class Outcome:
         seconds: how long it took.
         message: one line that says what went wrong.
         traceback: of the exception, from the user's own code on.
+        files: what it left in its directory.
+        worker: who did it.
     """
 
     number: int
@@ -75,3 +77,4 @@ class Outcome:
     message: str | None = None
     traceback: str | None = None
     files: tuple[File, ...] = ()
+    worker: str = "this process"

@@ -56,17 +56,14 @@ class Lease:
         self.heart.start()
 
     def refusal(self, holder: dict[str, Any]) -> str:
-        who = f"process {holder['pid']} on {holder['host']}"
+        study = f"study {self.name!r} in {self.store.path}"
         if holder["host"] == socket.gethostname() and holder["pid"] == os.getpid():
-            return (
-                f"study {self.name!r} in {self.store.path} is held by another Study object of this process; close() it"
-            )
-        return (
-            f"study {self.name!r} in {self.store.path} is being run by {who}; wait for it, end it, or use another name"
-        )
+            return f"{study} is held by another Study object of this process: close() that one"
+        who = f"process {holder['pid']} on {holder['host']}"
+        return f"{study} is being run by {who}: wait for it, end it, or use another name"
 
     def beat(self) -> None:
-        """Renew the lease until it is released or lost; in a thread, since an evaluation in this process may take long."""
+        """Renew the lease until it is released; in a thread, since an evaluation in this process may take long."""
         while not self.stopped.wait(HEARTBEAT_SECONDS):
             try:
                 with Store(self.store.path) as store, store.transaction() as db:
@@ -108,7 +105,7 @@ def is_alive(holder: dict[str, Any], expires: float) -> bool:
         return False
     except PermissionError:
         pass
-    return process_start(holder["pid"]) == holder["process"]
+    return bool(process_start(holder["pid"]) == holder["process"])
 
 
 def process_start(pid: int) -> str | None:

@@ -21,10 +21,13 @@ from archsearch.trial import TrialRecord
 
 COLUMNS = """
     SELECT trials.*, attempts.attempt, attempts.state AS kind, attempts.message, attempts.traceback
-    FROM trials LEFT JOIN attempts ON attempts.trial = trials.id AND attempts.attempt =
-        (SELECT max(attempt) FROM attempts WHERE trial = trials.id)
-    WHERE study = :study
+    FROM trials LEFT JOIN attempts ON attempts.study = trials.study AND attempts.number = trials.number
+        AND attempts.attempt = (SELECT max(attempt) FROM attempts AS other
+            WHERE other.study = trials.study AND other.number = trials.number)
+    WHERE trials.study = :study
 """
+
+ADD_ATTEMPT = "INSERT INTO attempts (study, number, attempt, state, started) VALUES (?, ?, ?, 'running', ?)"
 
 NOT_A_FAILURE = ("running", "done", "pruned", "interrupted")
 
@@ -77,14 +80,15 @@ class Record:
         with self.writing() as db:
             for a in asked:
                 p = a.proposal
-                row = db.execute(
-                    "INSERT INTO trials (study, number, state, architecture, assignment, proposed, heard, heard_reports,"
-                    " pending, parent, budget, note) VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                db.execute(
+                    "INSERT INTO trials (state, study, number, architecture, assignment, proposed, heard,"
+                    " heard_reports, pending, parent, budget, note)"
+                    " VALUES ('running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         self.study,
                         a.number,
                         answers_id(p.assignment),
-                        dumps(p.assignment),
+                        dumps(dict(p.assignment)),
                         time,
                         a.heard,
                         a.heard_reports,
@@ -94,25 +98,22 @@ class Record:
                         dumps(dict(p.note)),
                     ),
                 )
-                db.execute(
-                    "INSERT INTO attempts (trial, attempt, state, started) VALUES (?, 1, 'running', ?)",
-                    (row.lastrowid, time),
-                )
+                db.execute(ADD_ATTEMPT, (self.study, a.number, 1, time))
+
+    def interrupt(self) -> None:
+        """Close the attempts that a driver left running: their end was not their own."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE attempts SET state = 'interrupted', ended = ? WHERE study = ? AND state = 'running'",
+                (now(), self.study),
+            )
 
     def add_attempts(self, attempts: Iterable[tuple[int, int]]) -> None:
-        """Further attempts, as (trial number, attempt); one that still runs is closed as interrupted."""
+        """Further attempts, as (trial number, attempt)."""
         time = now()
         with self.writing() as db:
             for number, attempt in attempts:
-                trial = self.trial_id(number)
-                db.execute(
-                    "UPDATE attempts SET state = 'interrupted', ended = ? WHERE trial = ? AND state = 'running'",
-                    (time, trial),
-                )
-                db.execute(
-                    "INSERT INTO attempts (trial, attempt, state, started) VALUES (?, ?, 'running', ?)",
-                    (trial, attempt, time),
-                )
+                db.execute(ADD_ATTEMPT, (self.study, number, attempt, time))
 
     def report(self, reports: Iterable[tuple[int, Report]]) -> None:
         """Reports with their sequence numbers over the study."""
@@ -120,9 +121,9 @@ class Record:
         with self.writing() as db:
             for sequence, r in reports:
                 db.execute(
-                    "INSERT INTO reports (study, sequence, trial, attempt, step, metrics, reported)"
+                    "INSERT INTO reports (study, sequence, number, attempt, step, metrics, reported)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (self.study, sequence, self.trial_id(r.number), r.attempt, r.step, dumps(dict(r.metrics)), time),
+                    (self.study, sequence, r.number, r.attempt, r.step, dumps(dict(r.metrics)), time),
                 )
 
     def finish(self, ended: Iterable[tuple[Outcome, State | None, int | None]]) -> None:
@@ -133,21 +134,31 @@ class Record:
         time = now()
         with self.writing() as db:
             for outcome, state, finish in ended:
-                trial = self.trial_id(outcome.number)
+                key = (self.study, outcome.number)
                 db.execute(
-                    "UPDATE attempts SET state = ?, ended = ?, seconds = ?, message = ?, traceback = ?"
-                    " WHERE trial = ? AND attempt = ?",
-                    (outcome.kind, time, outcome.seconds, outcome.message, outcome.traceback, trial, outcome.attempt),
+                    "UPDATE attempts SET state = ?, ended = ?, seconds = ?, message = ?, traceback = ?, worker = ?"
+                    " WHERE study = ? AND number = ? AND attempt = ?",
+                    (
+                        outcome.kind,
+                        time,
+                        outcome.seconds,
+                        outcome.message,
+                        outcome.traceback,
+                        outcome.worker,
+                        *key,
+                        outcome.attempt,
+                    ),
                 )
                 for file in outcome.files:
                     db.execute(
-                        "INSERT INTO files (trial, attempt, path, bytes, blake2b) VALUES (?, ?, ?, ?, ?)",
-                        (trial, outcome.attempt, file.path, file.bytes, file.blake2b),
+                        "INSERT INTO files (study, number, attempt, path, bytes, blake2b) VALUES (?, ?, ?, ?, ?, ?)",
+                        (*key, outcome.attempt, file.path, file.bytes, file.blake2b),
                     )
                 if state is not None:
                     db.execute(
-                        "UPDATE trials SET state = ?, metrics = ?, seconds = ?, finished = ?, finish = ? WHERE id = ?",
-                        (state, dumps(dict(outcome.metrics)), outcome.seconds, time, finish, trial),
+                        "UPDATE trials SET state = ?, metrics = ?, seconds = ?, finished = ?, finish = ?"
+                        " WHERE study = ? AND number = ?",
+                        (state, dumps(dict(outcome.metrics)), outcome.seconds, time, finish, *key),
                     )
 
     def event(self, kind: str, message: str) -> None:
@@ -157,12 +168,6 @@ class Record:
                 "INSERT INTO events (study, happened, kind, message) VALUES (?, ?, ?, ?)",
                 (self.study, now(), kind, message),
             )
-
-    def trial_id(self, number: int) -> int:
-        row = self.store.db.execute(
-            "SELECT id FROM trials WHERE study = ? AND number = ?", (self.study, number)
-        ).fetchone()
-        return int(row[0])
 
     def trials(self, where: str = "1", order: str = "number") -> list[TrialRecord]:
         """The trials, in the order of their numbers."""
@@ -176,7 +181,7 @@ class Record:
             " WHERE studies.id = :study AND objective = :objective",
             {"study": self.study, "objective": objective},
         )
-        return self.trials(f"number = {int(rows[0]['number'])}")[0] if rows else None
+        return self.trials(f"trials.number = {int(rows[0]['number'])}")[0] if rows else None
 
     def trial(self, row: Mapping[str, Any]) -> TrialRecord:
         return TrialRecord(
@@ -202,20 +207,18 @@ class Record:
     def num_lost(self) -> dict[int, int]:
         """How many attempts lost their worker, by the number of the trial."""
         rows = self.store.query(
-            "SELECT number, count(*) AS lost FROM attempts JOIN trials ON trials.id = attempts.trial"
-            " WHERE study = :study AND attempts.state = 'lost' GROUP BY number",
+            "SELECT number, count(*) AS lost FROM attempts WHERE study = :study AND state = 'lost' GROUP BY number",
             {"study": self.study},
         )
         return {row["number"]: row["lost"] for row in rows}
 
     def reports(self) -> list[tuple[int, int, dict[str, float | None]]]:
-        """(sequence number, trial number, metrics) of every report, in order."""
+        """(sequence number, trial number, metrics with their step) of every report, in order."""
         rows = self.store.query(
-            "SELECT reports.sequence, trials.number, reports.metrics FROM reports"
-            " JOIN trials ON trials.id = reports.trial WHERE reports.study = :study ORDER BY reports.sequence",
+            "SELECT sequence, number, step, metrics FROM reports WHERE study = :study ORDER BY sequence",
             {"study": self.study},
         )
-        return [(row["sequence"], row["number"], json.loads(row["metrics"])) for row in rows]
+        return [(row["sequence"], row["number"], {"step": row["step"], **json.loads(row["metrics"])}) for row in rows]
 
 
 def told(

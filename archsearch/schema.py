@@ -13,6 +13,7 @@ CREATE TABLE studies (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     created TEXT NOT NULL,
+    version TEXT NOT NULL,          -- of archsearch, when it began
     seed INTEGER NOT NULL,
     objectives TEXT NOT NULL,       -- JSON: {"accuracy": "maximize"}
     searcher TEXT NOT NULL,         -- JSON: its class and its fields
@@ -22,7 +23,6 @@ CREATE TABLE studies (
 );
 
 CREATE TABLE trials (
-    id INTEGER PRIMARY KEY,
     study INTEGER NOT NULL REFERENCES studies (id),
     number INTEGER NOT NULL,        -- 0, 1, 2, ... in the order of the proposals
     state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'pruned')),
@@ -39,13 +39,13 @@ CREATE TABLE trials (
     parent INTEGER,
     budget REAL,
     note TEXT NOT NULL DEFAULT '{}',
-    UNIQUE (study, number),
+    PRIMARY KEY (study, number),
     UNIQUE (study, finish)
 );
 
 CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY,
-    trial INTEGER NOT NULL REFERENCES trials (id),
+    study INTEGER NOT NULL,
+    number INTEGER NOT NULL,        -- of the trial
     attempt INTEGER NOT NULL,       -- 1, 2, ...
     state TEXT NOT NULL CHECK (state IN
         ('running', 'done', 'exception', 'nan', 'oom', 'timeout', 'lost', 'interrupted', 'pruned')),
@@ -54,30 +54,33 @@ CREATE TABLE attempts (
     seconds REAL,
     message TEXT,
     traceback TEXT,
-    UNIQUE (trial, attempt)
+    worker TEXT,
+    PRIMARY KEY (study, number, attempt),
+    FOREIGN KEY (study, number) REFERENCES trials (study, number)
 );
 
 CREATE TABLE reports (
-    id INTEGER PRIMARY KEY,
-    study INTEGER NOT NULL REFERENCES studies (id),
+    study INTEGER NOT NULL,
     sequence INTEGER NOT NULL,      -- 1, 2, ... over the whole study
-    trial INTEGER NOT NULL REFERENCES trials (id),
+    number INTEGER NOT NULL,        -- of the trial
     attempt INTEGER NOT NULL,
     step REAL NOT NULL,
     metrics TEXT NOT NULL,          -- JSON
     reported TEXT NOT NULL,
-    UNIQUE (study, sequence)
+    PRIMARY KEY (study, sequence),
+    FOREIGN KEY (study, number, attempt) REFERENCES attempts (study, number, attempt)
 );
-CREATE INDEX reports_of_trial ON reports (trial, sequence);
+CREATE INDEX reports_of_trial ON reports (study, number, attempt, sequence);
 
 CREATE TABLE files (
-    id INTEGER PRIMARY KEY,
-    trial INTEGER NOT NULL REFERENCES trials (id),
+    study INTEGER NOT NULL,
+    number INTEGER NOT NULL,        -- of the trial
     attempt INTEGER NOT NULL,
     path TEXT NOT NULL,             -- where it is
     bytes INTEGER NOT NULL,
     blake2b TEXT NOT NULL,          -- 40 hexadecimal digits
-    UNIQUE (trial, attempt, path)
+    PRIMARY KEY (study, number, attempt, path),
+    FOREIGN KEY (study, number, attempt) REFERENCES attempts (study, number, attempt)
 );
 
 CREATE TABLE events (
@@ -87,6 +90,7 @@ CREATE TABLE events (
     kind TEXT NOT NULL,
     message TEXT NOT NULL
 );
+CREATE INDEX events_of_study ON events (study, id);
 
 CREATE VIEW decisions AS
 SELECT studies.name AS study, trials.number, decision.key AS path, decision.value AS answer, decision.type
@@ -124,7 +128,7 @@ WHERE one.state = 'done' AND NOT EXISTS (
 CREATE VIEW failures AS
 SELECT studies.name AS study, trials.number, attempts.attempt, attempts.state AS kind, trials.state AS trial_state,
     attempts.message, attempts.traceback, attempts.started, attempts.seconds, trials.assignment
-FROM attempts JOIN trials ON trials.id = attempts.trial JOIN studies ON studies.id = trials.study
+FROM attempts JOIN trials USING (study, number) JOIN studies ON studies.id = attempts.study
 WHERE attempts.state NOT IN ('running', 'done', 'pruned', 'interrupted');
 """
 

@@ -132,10 +132,10 @@ class Store:
 
 
 def connect(path: Path, writable: bool) -> sqlite3.Connection:
-    if writable:
-        mode = "rwc"
-    else:
-        mode = "ro" if path.with_name(path.name + "-wal").exists() else "ro&immutable=1"
+    log = path.with_name(path.name + "-wal")
+    # A file that cannot be written and has no log is opened as one that does not change: otherwise SQLite would
+    # make a log beside it.
+    mode = "rwc" if writable else "ro" if log.exists() else "ro&immutable=1"
     # Autocommit, so that every transaction is one that `Store.transaction` begins.
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",

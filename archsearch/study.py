@@ -304,15 +304,15 @@ def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:
     given = {objective: "maximize"} if isinstance(objective, str) else objective
     if not isinstance(given, Mapping) or not given:
         raise StudyError(f'objective: expected a metric or {{metric: "maximize" or "minimize"}}, but got {objective!r}')
+    known: dict[str, Direction] = {"maximize": "maximize", "minimize": "minimize"}
     found: dict[str, Direction] = {}
     for name, direction in given.items():
         if not isinstance(name, str) or not name:
             raise StudyError(f"objective: expected the name of a metric, but got {name!r}")
-        if direction == "maximize" or direction == "minimize":
-            found[name] = direction
-        else:
-            hint = did_you_mean(str(direction), ("maximize", "minimize"))
+        if direction not in known:
+            hint = did_you_mean(str(direction), known)
             raise StudyError(f"objective {name!r}: expected 'maximize' or 'minimize', but got {direction!r}{hint}")
+        found[name] = known[direction]
     return found
 
 
