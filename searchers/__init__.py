@@ -1,13 +1,25 @@
-"""Search algorithms, one a file. `by_name` finds those that have a name on the command line."""
+"""Search algorithms, one a file: each is a frozen description that starts a search (see `contract`).
+
+They are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import UsageError, did_you_mean
-from archsearch.searchers.contract import Searcher
+
+if TYPE_CHECKING:
+    from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
+    from archsearch.searchers.exhaustive import Exhaustive
+    from archsearch.searchers.random import Random
+
+__all__ = ["Exhaustive", "Pending", "Problem", "Proposal", "Random", "Search", "Searcher", "Told", "by_name"]
 
 NAMES = {"random": "Random", "exhaustive": "Exhaustive"}
+
+_MODULES = {name: module for module, name in NAMES.items()}
 
 
 def by_name(name: str) -> Searcher:
@@ -24,3 +36,17 @@ def by_name(name: str) -> Searcher:
         raise UsageError(f"no searcher {name!r}{hint}")
     searcher: Searcher = getattr(importlib.import_module(f"archsearch.searchers.{name}"), NAMES[name])()
     return searcher
+
+
+if not TYPE_CHECKING:  # so that a wrong name is an error to type checkers
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f"archsearch.searchers.{_MODULES.get(name, 'contract')}")
+        found = globals()[name] = getattr(module, name)
+        return found
+
+
+def __dir__() -> list[str]:
+    return __all__
