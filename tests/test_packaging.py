@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -66,6 +68,49 @@ def test_constraints_pin_what_is_asked_for() -> None:
     for requirement in (Requirement(line) for each in lists for line in each):
         if requirement.name != "archsearch":
             assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+
+
+def undeclared(root: Path) -> list[str]:
+    """Imports of packages that pyproject.toml does not ask for: another package may cease to bring them."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["pandas"]]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    declared.add("pydantic-core")  # pydantic pins its exact version, and documents imports from it
+    distributions = importlib.metadata.packages_distributions()
+    found = []
+    for path in sorted(path for folder in FOLDERS for path in (root / folder).glob("*.py")):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        names = [
+            name
+            for node in tree
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [str(node.module)]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        ]
+        for top in sorted({name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"archsearch"}):
+            if declared.isdisjoint(canonicalize_name(name) for name in distributions.get(top, [top])):
+                found.append(f"{path.relative_to(root)}: {top}")
+    return found
+
+
+def test_what_is_imported_is_declared() -> None:
+    assert undeclared(ROOT) == []
+
+
+def test_an_undeclared_import_is_noticed(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "spaces" / "x.py").write_text("import json, torch.nn\ndef f():\n    from jinja2 import Template\n")
+    (tmp_path / "archsearch" / "y.py").write_text("import yaml, nosuchpackage\nimport archsearch.errors\n")
+    assert undeclared(tmp_path) == ["archsearch/y.py: nosuchpackage", "spaces/x.py: jinja2"]
 
 
 @pytest.fixture(scope="module")
