@@ -78,7 +78,7 @@ def undeclared(root: Path) -> list[str]:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["pandas"]]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
-    declared.add("pydantic-core")  # pydantic pins its exact version, and documents imports from it
+    declared.add(canonicalize_name("pydantic_core"))  # pydantic pins its exact version, and documents imports from it
     distributions = importlib.metadata.packages_distributions()
     found = []
     for path in sorted(path for folder in FOLDERS for path in (root / folder).glob("*.py")):
