@@ -36,7 +36,9 @@ def finite_spaces() -> dict[str, Space]:
     """Small spaces without a Real, of every kind that has tripped a searcher up."""
     return {
         "flat": Space({"a": Choice([1, 2, 3]), "b": Boolean(), "c": Choice(["x", "y"])}),
-        "conditional": Space({"a": Choice({"none": None, "deep": {"b": Integer(1, 4), "c": Boolean()}}), "d": Boolean()}),
+        "conditional": Space(
+            {"a": Choice({"none": None, "deep": {"b": Integer(1, 4), "c": Boolean()}}), "d": Boolean()}
+        ),
         "lopsided": Space(Choice({"one": None, "many": [Integer(1, 5), Integer(1, 5)]})),
         "grammar": Space(Lazy(grammar, depth=Choice([1, 2]))),
         "constrained": Space(
