@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from random_networks import FAMILIES, networks
 from torch import nn
 
-from archsearch.errors import BuildError
+from archsearch.errors import BuildError, ShapeError
 from archsearch.spaces.build import build
 from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Part, Skip
 from archsearch.spaces.settle import settle
@@ -154,6 +157,30 @@ def test_export_and_compile() -> None:
     torch.testing.assert_close(exported.module()(y), module(y))
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x), expected)
+
+
+# Exporting torch's own RNNs warns.
+@pytest.mark.filterwarnings("ignore:The tensor attribute")
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.data(), st.sampled_from(list(FAMILIES.values())))
+def test_random_networks_are_plain_torch(data: st.DataObject, family: Any) -> None:
+    layers, tensor = family
+    part = data.draw(networks(layers))
+    try:
+        settled = settle(part, [tensor])
+    except (ShapeError, BuildError):
+        assume(False)
+    module = build(settled, seed=0).eval()
+    x = torch.randn(2, *tensor.shape)
+    expected = module(x)
+    assert torch.equal(copy.deepcopy(module)(x), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(module))(x), expected)
+    other = build(settled, seed=1).eval()
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(x), expected)
+    exported = torch.export.export(module, (x,))
+    assert set(exported.state_dict) <= set(names(module))
+    torch.testing.assert_close(exported.module()(x), expected)
 
 
 def test_weights_survive_a_state_dict() -> None:
