@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from archsearch.errors import StudyError
-from archsearch.evaluation import Evaluator
+from archsearch.evaluation import Evaluator, one_line
 from archsearch.interrupts import Interrupts
 from archsearch.job import Job, Outcome, Report
 
@@ -21,17 +24,29 @@ PATIENCE = 0.5
 class Worker:
     """What runs in an actor: one job at a time; reports are collected until the driver asks for them."""
 
-    def __init__(self, blob: bytes) -> None:
+    def __init__(self, blob: bytes, folders: Sequence[str]) -> None:
+        import sys
         import threading
 
         from ray import cloudpickle
 
-        self.evaluator: Evaluator = cloudpickle.loads(blob)
+        sys.path.extend([folder for folder in folders if folder not in sys.path])
         self.reports: list[Report] = []
         self.lock = threading.Lock()
+        self.evaluator: Evaluator | None = None
+        self.failure = ""
+        try:
+            self.evaluator = cloudpickle.loads(blob)
+        except Exception as error:  # said once by `check`, instead of at every trial
+            self.failure = one_line(error)
+
+    def check(self) -> str:
+        """Why the evaluator could not be loaded; empty where it was."""
+        return self.failure
 
     def run(self, job: Job) -> tuple[list[Report], Outcome]:
         """The outcome of a job, with the reports that were not asked for before."""
+        assert self.evaluator is not None
         outcome = self.evaluator.run(job, self.keep)
         return self.drain(), outcome
 
@@ -86,6 +101,7 @@ class RayExecutor:
         self.deliver = deliver
         self.interrupts = interrupts
         blob = packed(evaluator)
+        self.folders = folders_of(evaluator)
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
         import ray
@@ -96,16 +112,35 @@ class RayExecutor:
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             if address is None:
                 quiet |= {"include_dashboard": False, "num_cpus": max(workers, os.cpu_count() or 1)}
+            elif self.folders:
+                # Workers on other machines get the folder of the user's files; on this one they read it in place.
+                quiet |= {"runtime_env": {"working_dir": self.folders[0], "excludes": ["*.db*", ".venv", ".git"]}}
             ray.init(address=address or "local", **quiet)
         try:
             check_gpus(ray.cluster_resources().get("GPU", 0), gpus_per_worker, workers)
             self.blob = ray.put(blob)
             # Two threads: one evaluates, the other answers for the reports meanwhile.
             self.actor = ray.remote(Worker).options(num_cpus=1, num_gpus=gpus_per_worker, max_concurrency=2)
-            self.seats = [Seat(self.actor.remote(self.blob)) for _ in range(workers)]
+            self.seats = [self.seat() for _ in range(workers)]
+            self.check()
         except BaseException:
             self.close()
             raise
+
+    def seat(self) -> Seat:
+        return Seat(self.actor.remote(self.blob, self.folders))
+
+    def check(self) -> None:
+        """Whether the workers could load what they are to run."""
+        try:
+            failures = self.ray.get([seat.actor.check.remote() for seat in self.seats])
+        except self.ray.exceptions.RayActorError as error:
+            raise StudyError(f"Ray's workers do not start: {plain(error)}") from error
+        for failure in filter(None, failures):
+            raise StudyError(
+                f"evaluate cannot be loaded on a worker: {failure}; what it imports must be installed there, or lie "
+                "beside the file that defines it"
+            )
 
     @property
     def free(self) -> int:
@@ -142,8 +177,7 @@ class RayExecutor:
         try:
             reports, outcome = self.ray.get(seat.result)
         except self.ray.exceptions.RayActorError as error:
-            message = " ".join(str(error).split())[:500]
-            return self.replace(seat, Outcome(*self.attempt(seat), "lost", self.seconds(seat), {}, message))
+            return self.replace(seat, Outcome(*self.attempt(seat), "lost", self.seconds(seat), {}, plain(error)))
         if reports:
             self.deliver(reports)
         seat.job = None
@@ -160,7 +194,7 @@ class RayExecutor:
     def replace(self, seat: Seat, outcome: Outcome) -> Outcome:
         """A fresh actor for a seat."""
         self.ray.kill(seat.actor)
-        seat.actor = self.actor.remote(self.blob)
+        seat.actor = self.seat().actor
         seat.job = None
         return outcome
 
@@ -186,7 +220,7 @@ class RayExecutor:
 
 def packed(evaluator: Evaluator) -> bytes:
     """The evaluator as bytes; a StudyError where it cannot travel."""
-    import cloudpickle
+    from ray import cloudpickle
 
     try:
         blob: bytes = cloudpickle.dumps(evaluator)
@@ -198,9 +232,21 @@ def packed(evaluator: Evaluator) -> bytes:
     return blob
 
 
+def folders_of(evaluator: Evaluator) -> list[str]:
+    """The folder of the file that defines `evaluate`, whose neighbours it may import."""
+    module = sys.modules.get(getattr(evaluator.evaluate, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    return [str(Path(file).absolute().parent)] if file else []
+
+
+def plain(error: Exception) -> str:
+    """Ray's message on one line, without terminal colours."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:500]
+
+
 def check_gpus(available: float, gpus_per_worker: float, workers: int) -> None:
     if gpus_per_worker and available < gpus_per_worker * workers:
         raise StudyError(
-            f"{workers} workers with {gpus_per_worker:g} GPUs each need {gpus_per_worker * workers:g} GPUs, but Ray has "
-            f"{available:g}; take fewer with gpus_per_worker= (--gpus-per-worker) or workers="
+            f"{workers} workers with {gpus_per_worker:g} GPUs each need {gpus_per_worker * workers:g} GPUs, but Ray "
+            f"has {available:g}; take fewer with gpus_per_worker= (--gpus-per-worker) or workers="
         )
