@@ -8,7 +8,7 @@ from archsearch.spaces.sized import Signature
 
 
 def projection(source: Signature, target: Signature, place: str) -> Leaf:
-    """A linear layer where only the last size differs, else a convolution of kernel size 1 without bias.
+    """A linear layer where only the last of one or two sizes differs, else a convolution of kernel size 1.
 
     The convolution strides where spatial sizes shrink: the shortcut of He et al. 2015, "Deep Residual
     Learning for Image Recognition", option B. Sizes are (channels, then up to three spatial ones).
@@ -27,7 +27,7 @@ def projection(source: Signature, target: Signature, place: str) -> Leaf:
         raise at(place, f"{problem} (dtypes {kind} and {other}): no projection brings one to the other; give project=")
     if len(before) != len(after) or not before:
         raise at(place, f"{problem}: a projection keeps the number of dimensions; give project= or change the body")
-    if before[:-1] == after[:-1]:
+    if len(before) <= 2 and before[:-1] == after[:-1]:
         return Leaf("", "torch.nn:Linear", {"out_features": after[-1], "bias": False}, {"in_features": "features"})
     strides = [-(-size // wanted) for size, wanted in zip(before[1:], after[1:], strict=True)]
     fits = all(
@@ -36,7 +36,7 @@ def projection(source: Signature, target: Signature, place: str) -> Leaf:
     if len(before) > 4 or not fits:
         raise at(
             place,
-            f"{problem}: neither a linear layer (only the last size may differ) nor a strided convolution of kernel "
+            f"{problem}: neither a linear layer (only the last of one or two sizes may differ) nor a strided convolution of kernel "
             "size 1 (channels, and spatial sizes that shrink evenly) brings one to the other; give project=",
         )
     arguments = {"out_channels": after[0], "kernel_size": 1, "stride": tuple(strides), "bias": False}

@@ -303,6 +303,8 @@ def test_what_cannot_run_on_meta_declares_its_shape() -> None:
         (nn.Conv2d(7, 3, padding=1), IMAGE, "torch.nn:Conv2d"),
         (nn.Conv2d(4, 3, 2, 1), IMAGE, "torch.nn:Conv2d"),
         (nn.Conv2d(7, 3, (4, 2), 1), IMAGE, "torch.nn:Conv2d"),
+        (nn.AvgPool2d((1, 2)), IMAGE, "torch.nn:Conv2d"),
+        (nn.Conv1d(4, 1), SEQUENCE, "torch.nn:Conv1d"),
         (nn.Conv3d(3, 1, 2), Tensor(2, 4, 4, 4), "torch.nn:Conv3d"),
     ],
 )
