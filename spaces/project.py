@@ -36,8 +36,9 @@ def projection(source: Signature, target: Signature, place: str) -> Leaf:
     if len(before) > 4 or not fits:
         raise at(
             place,
-            f"{problem}: neither a linear layer (only the last of one or two sizes may differ) nor a strided convolution of kernel "
-            "size 1 (channels, and spatial sizes that shrink evenly) brings one to the other; give project=",
+            f"{problem}: neither a linear layer (only the last of one or two sizes may differ) nor a strided "
+            "convolution of kernel size 1 (channels, and spatial sizes that shrink evenly) brings one to the other; "
+            "give project=",
         )
     arguments = {"out_channels": after[0], "kernel_size": 1, "stride": tuple(strides), "bias": False}
     return Leaf("", f"torch.nn:Conv{len(before) - 1}d", arguments, {"in_channels": "channels"})
