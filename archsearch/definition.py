@@ -102,7 +102,7 @@ class Definition:
         changed = differences(json.loads(row["space"]), json.loads(mine))
         if not changed:
             return
-        what = "; ".join(changed[:MAX_DIFFERENCES])
+        what = ", ".join([line.partition(": ")[0] for line in changed[:MAX_DIFFERENCES]])
         trials = record.trials()
         for trial in trials:
             try:

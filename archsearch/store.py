@@ -32,6 +32,8 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder; the store is a file")
         self.writable = not self.path.exists() or is_writable(self.path)
         with self.errors():
             self.db = Database(connect(self.path, self.writable), execute_plugins=False)
@@ -161,11 +163,8 @@ def explain(path: Path, error: sqlite3.DatabaseError) -> str:
     text = str(error)
     if "not a database" in text:
         return f"{path} is not an SQLite file; choose another store"
-    if "unable to open" in text:
-        if path.is_dir():
-            return f"{path} is a folder; the store is a file"
-        if not path.parent.is_dir():
-            return f"cannot make {path}: there is no folder {path.parent}"
+    if "unable to open" in text and not path.parent.is_dir():
+        return f"cannot make {path}: there is no folder {path.parent}"
     if "locked" in text:
         return f"{path}: another process kept it locked for {BUSY_SECONDS} seconds"
     return f"{path}: {text}"
