@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import BuildError, did_you_mean
+from archsearch.spaces.canonical import canonical_id
 from archsearch.spaces.resolve import PARTS, resolve
 from archsearch.spaces.text import architecture_text
 
@@ -72,6 +73,11 @@ class Architecture:
         if self._id is None:
             self._id = answers_id(self.answers)
         return self._id
+
+    @property
+    def canonical_id(self) -> str:
+        """Hash of the network that the answers mean: equal where the rules of `canonical` prove it the same."""
+        return canonical_id(self.values)
 
     @property
     def values(self) -> Any:

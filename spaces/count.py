@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from archsearch.errors import SizeTooHard, SpaceError
 from archsearch.spaces.decisions import typed
-from archsearch.spaces.facts import FactTable, children
+from archsearch.spaces.facts import FactTable, children, function_key
 from archsearch.spaces.node import Node, deep_recursion, has_node
 from archsearch.spaces.nodes import (
     Choice,
@@ -525,21 +525,6 @@ def plain(key: Any) -> Any:
 
 def say_key(key: Any) -> str:
     return key if isinstance(key, str) else say_key(key[0])
-
-
-def function_key(function: Any) -> Any:
-    """Functions are the same expansion rule when code and closure values are."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return id(function)
-    cells = []
-    for cell in function.__closure__ or ():
-        try:
-            content = cell.cell_contents
-        except ValueError:
-            content = None
-        cells.append(typed(content) if isinstance(content, bool | int | float | str | None) else id(content))
-    return (code, tuple(cells), repr(function.__defaults__))
 
 
 def with_named_keys(root: Any, require: Iterable[Require]) -> Any:

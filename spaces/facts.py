@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from archsearch.spaces.decisions import typed
 from archsearch.spaces.node import Node, deep_recursion
 from archsearch.spaces.nodes import (
     Choice,
@@ -108,3 +109,18 @@ def asks(node: Any) -> bool:
     if isinstance(node, Subset):
         return not (node.minimum == node.maximum and node.minimum in (0, len(node.members)))
     return False
+
+
+def function_key(function: Any) -> Any:
+    """Functions are the same expansion rule when code and closure values are."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return id(function)
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            content = None
+        cells.append(typed(content) if isinstance(content, bool | int | float | str | None) else id(content))
+    return (code, tuple(cells), repr(function.__defaults__))

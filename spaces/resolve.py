@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.facts import FactTable
+from archsearch.spaces.decisions import typed
+from archsearch.spaces.facts import FactTable, function_key
 from archsearch.spaces.node import Node, deep_recursion, has_node, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
@@ -55,7 +56,7 @@ def meaning(site: Site, answers: Mapping[str, Any]) -> Any:
         case Derived():
             return of_derived(site, node, answers)
         case InputValue():
-            return Formula(site.place, lambda size: getattr(size, node.field))
+            return Formula(site.place, lambda size: getattr(size, node.field), ("input", node.field))
         case Module():
             arguments = {k: meaning(site.child(f".{k}", v), answers) for k, v in node.arguments.items()}
             return Leaf(site.place, node.target, arguments, node.infer, node.shape)
@@ -193,8 +194,17 @@ def of_subset(site: Site, node: Subset, answers: Mapping[str, Any]) -> Any:
 def of_derived(site: Site, node: Derived, answers: Mapping[str, Any]) -> Any:
     values = [meaning(site.child(step, child), answers) for step, child in node.children()]
     if any([has_formula(value) for value in values]):
-        return Formula(site.place, lambda size: call(site, node, [settled(value, size) for value in values]))
+        key = (function_key(node.function), *[value_key(value) for value in values], *node.values)
+        return Formula(site.place, lambda size: call(site, node, [settled(value, size) for value in values]), key)
     return call(site, node, values)
+
+
+def value_key(value: Any) -> Any:
+    if isinstance(value, Formula):
+        return value.key
+    if isinstance(value, list | tuple):
+        return tuple([value_key(item) for item in value])
+    return typed(value)
 
 
 def has_formula(value: Any) -> bool:

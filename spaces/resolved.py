@@ -16,11 +16,13 @@ from typing import Any, TypeAlias
 class Formula:
     """A value that follows from the size of what reaches its module (`A.input` inside a Derived).
 
-    `evaluate` takes an `InputSize` (`.channels`, `.features`, `.shape`) and returns the value.
+    `evaluate` takes an `InputSize` (`.channels`, `.features`, `.shape`) and returns the value. Formulas with
+    equal keys give equal values for equal inputs.
     """
 
     place: str
     evaluate: Callable[[Any], Any]
+    key: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,10 @@ class Space:
             self._size = Count(self.root, self.require).total()
         return self._size
 
+    def distinct(self) -> int:
+        """How many architectures are different networks, by canonical form; enumerates the space."""
+        return len({arch.canonical_id for arch in self.enumerate()})
+
     def estimate_size(self, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
         """An unbiased estimate of the size and its standard error, from random walks (Knuth 1975)."""
         rng = random_module.Random(seed)

@@ -69,6 +69,18 @@ def test_the_transformer_is_causal() -> None:
     assert not torch.equal(before[:, -1], after[:, -1])
 
 
+def test_distinct_networks_of_deeparchitect() -> None:
+    assert deeparchitect.dnn().distinct() == 3_900
+    assert deeparchitect.logging_tutorial((1,)).distinct() == 315
+    assert deeparchitect.ladder(5).distinct() == 48
+
+
+@pytest.mark.slow
+def test_distinct_networks_of_larger_spaces() -> None:
+    assert deeparchitect.dnn(starter=True).distinct() == 461_715
+    assert deeparchitect.logging_tutorial().distinct() == 502_245
+
+
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(SpaceError, match="did you mean 'deepconv'"):
         deeparchitect.space("deepcon")
