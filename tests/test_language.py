@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import torch
 
 from archsearch.errors import AssignmentError, EndlessSpace, Infeasible, SizeTooHard, SpaceError
 from archsearch.spaces import nn
@@ -92,12 +91,14 @@ def test_shared_parts_are_decided_once_at_several_widths() -> None:
 
 
 def test_shared_weights_are_one_module() -> None:
+    pytest.importorskip("torch")
     layer = Shared(nn.Linear(Choice([8, 8.0][:1])), "layer", weights=True)
     model = Space(Sequential(layer, layer), input_shape=(8,)).sample(random.Random(0)).build()
     assert list(model.state_dict()) == ["0.weight", "0.bias"]
 
 
 def test_items_inside_an_item_are_a_chain() -> None:
+    torch = pytest.importorskip("torch")
     space = Space(Parallel(Repeat(Repeat(nn.Linear(4), 2), 3), merge="concat"), input_shape=(5,))
     model = space.sample(random.Random(0)).build()
     assert model(torch.zeros(2, 5)).shape == (2, 12)
@@ -223,6 +224,7 @@ def derived_twice() -> Space:
 
 
 def test_reserved_labels_are_torchs_names() -> None:
+    torch = pytest.importorskip("torch")
     for cls in (torch.nn.Module, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict):
         missing = {name for name in dir(cls) if not name.startswith("_") and name.isidentifier()} - RESERVED
         assert not missing
