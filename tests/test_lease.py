@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ def test_a_dead_process_that_nobody_waited_for_is_dead(store: Path, holder: subp
 
 
 def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
-    me: dict[str, Any] = {"host": lease_module.socket.gethostname(), "pid": os.getpid()}
+    me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
     start = process_start(os.getpid())
     assert start is not None
     assert is_alive({**me, "process": start}, 0.0)

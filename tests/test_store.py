@@ -113,14 +113,22 @@ def test_an_older_schema_is_migrated_at_once_or_not_at_all(path: Path, monkeypat
 def test_a_transaction_is_all_or_nothing(path: Path) -> None:
     Study(SPACE, lambda trial: 1.0, store=path).run(trials=1)
     insert = "INSERT INTO events (study, happened, kind, message) VALUES (?, '', '', '')"
+
+    def write(store: Store, studies: list[int], error: type[BaseException] | None = None) -> None:
+        with store.transaction() as db:
+            for study in studies:
+                db.execute(insert, (study,))
+            if error:
+                raise error
+
     with Store(path) as store:
-        with pytest.raises(KeyboardInterrupt), store.transaction() as db:
-            db.execute(insert, (1,))
-            raise KeyboardInterrupt
-        with pytest.raises(StoreError, match="FOREIGN KEY"), store.transaction() as db:
-            db.execute(insert, (1,))
-            db.execute(insert, (2,))
+        with pytest.raises(KeyboardInterrupt):
+            write(store, [1], KeyboardInterrupt)
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            write(store, [1, 2])
         assert store.query("SELECT * FROM events") == []
+        write(store, [1, 1])
+        assert len(store.query("SELECT * FROM events")) == 2
 
 
 def test_the_view_of_decisions_is_the_assignment(path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,20 @@ def test_a_finite_space_ends(store: Path) -> None:
         assert study.verify() == 6
 
 
+def raising(error: BaseException) -> float:
+    raise error
+
+
 def failing(trial: Trial) -> Any:
-    kinds = {
+    kinds: dict[int, Callable[[], Any]] = {
         0: lambda: 1 / 0,
         1: lambda: math.nan,
         2: lambda: {"accuracy": math.inf, "other": 2},
-        3: lambda: (_ for _ in ()).throw(MemoryError("no more")),
-        4: lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory. Tried")),
+        3: lambda: raising(MemoryError("no more")),
+        4: lambda: raising(torch.OutOfMemoryError("CUDA out of memory. Tried")),
         5: lambda: {"acuracy": 0.5},
         6: lambda: "high",
-        7: lambda: (_ for _ in ()).throw(SystemExit(3)),
+        7: lambda: raising(SystemExit(3)),
         8: lambda: {"accuracy": np.float32(0.5), "steps": torch.tensor(3), "spread": math.nan},
     }
     return kinds[trial.number]()
