@@ -7,6 +7,7 @@ import json
 import pickle
 import random
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -125,6 +126,22 @@ def test_a_pickled_description_is_the_same_space(seed: int) -> None:
     assume(space is not None)
     assert space is not None
     assert json.loads(json.dumps(space.describe())) == make_space(seed).describe()  # type: ignore[union-attr]
+
+
+@given(seeds)
+@laws
+def test_the_json_schema_says_what_is_asked_when(seed: int) -> None:
+    space, archs = small_space(seed)
+    check = jsonschema.Draft202012Validator(space.json_schema())
+    for arch in archs[:50]:
+        assignment = json.loads(json.dumps(arch.assignment))
+        check.validate(assignment)
+        for path in assignment:
+            assert not check.is_valid({p: a for p, a in assignment.items() if p != path})
+    other = random.Random(seed).choice(archs)
+    for arch in archs[:50]:
+        mixed = {**json.loads(json.dumps(other.assignment)), **json.loads(json.dumps(arch.assignment))}
+        assert check.is_valid(mixed) == (mixed.keys() == arch.assignment.keys())
 
 
 @given(seeds)
