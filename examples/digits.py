@@ -23,7 +23,7 @@ FINAL_EPOCHS = 16  # of the network that was found
 activation = A.Choice({"relu": nn.ReLU(), "silu": nn.SiLU()}, name="activation")  # named: decided once
 
 
-def convolution(channels: object) -> A.Sequential:
+def convolution(channels: A.Choice | A.Derived) -> A.Sequential:
     """A convolution whose kernel is decided wherever it stands."""
     kernel = nn.Conv2d(channels, A.Choice([3, 5]), padding="same")
     return A.Sequential(conv=kernel, norm=nn.BatchNorm2d(), activation=activation)
@@ -81,7 +81,7 @@ def accuracy(network: torch.nn.Module, data: Part) -> float:
     images, labels = data
     network.eval()
     with torch.no_grad():
-        return (network(images).argmax(dim=1) == labels).float().mean().item()
+        return float((network(images).argmax(dim=1) == labels).float().mean())
 
 
 def evaluate(trial: A.Trial) -> dict[str, float]:

@@ -98,7 +98,6 @@ def test_sessions_give_what_they_show() -> None:
         assert not failed
 
 
-@pytest.mark.slow
 def test_the_program_runs(tmp_path: Path) -> None:
     """A user's file in a process of its own, with a `train` that trains nothing; the second run has no trial left."""
     calls = tmp_path / "calls"

@@ -76,6 +76,7 @@ def test_distinct_networks_of_deeparchitect() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_distinct_networks_of_larger_spaces() -> None:
     assert deeparchitect.dnn(starter=True).distinct() == 461_715
     assert deeparchitect.logging_tutorial().distinct() == 502_245

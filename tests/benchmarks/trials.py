@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -24,7 +25,6 @@ def nothing(trial: Trial) -> float:
     return 1.0
 
 
-@ray.remote  # type: ignore[untyped-decorator]
 class Bare:
     """An actor that answers."""
 
@@ -34,7 +34,8 @@ class Bare:
 
 def bare(trials: int) -> float:
     """Calls a second of a pool of two actors, one call an actor at a time."""
-    actors = [Bare.remote() for _ in range(2)]
+    actor_class: Any = ray.remote(Bare)
+    actors = [actor_class.remote() for _ in range(2)]
     ray.get([actor.run.remote(0) for actor in actors])
     start = time.perf_counter()
     running = {actor.run.remote(0): actor for actor in actors}
