@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     study = make_study(file, config)
     if study.evaluate is None:
         raise UsageError(f"{file.path}: the study has no `evaluate`, so there is nothing to run")
-    warnings.formatwarning = lambda message, *_, **__: f"archsearch: warning: {' '.join(str(message).split())}\n"
     try:
-        go(study, file, config)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: warn(str(message))
+            go(study, file, config)
     except KeyboardInterrupt:
         done = sum(trial.state != "running" for trial in study.trials)
         print(
@@ -52,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     trials = study.trials
     if not config.quiet:
         print(summary(study, trials))
+        target = config.trials or TRIALS
+        if len(trials) < target:
+            warn(f"nothing is left to propose after {len(trials)} of {target} trials")
     hint = failures(study, trials)
     if hint:
         print(f"archsearch: {hint}", file=sys.stderr)
@@ -127,7 +131,11 @@ def note_settings(study: Study, settings: Mapping[str, Setting]) -> None:
     changed = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
     if before and changed:
         what = ", ".join(f"{name} was {before.get(name)!r} and is {settings.get(name)!r}" for name in changed)
-        warnings.warn(f"study {study.name!r} has trials under other settings: {what}", stacklevel=2)
+        warn(f"study {study.name!r} was run under other settings before: {what}")
+
+
+def warn(text: str) -> None:
+    print(f"archsearch: warning: {' '.join(text.split())}", file=sys.stderr)
 
 
 def summary(study: Study, trials: Sequence[TrialRecord]) -> str:
