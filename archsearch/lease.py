@@ -80,7 +80,7 @@ class Lease:
         Raises:
             StudyLocked: another driver has taken the study over.
         """
-        (holder,) = self.store.db.execute("SELECT holder FROM studies WHERE id = ?", (self.study,)).fetchone()
+        (holder,) = self.store.db.conn.execute("SELECT holder FROM studies WHERE id = ?", (self.study,)).fetchone()
         if holder != self.holder:
             other = json.loads(holder) if holder else {"pid": "?", "host": "?"}
             raise StudyLocked(f"this driver was silent for too long: {self.refusal(other)}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-from sqlite_utils import Database
 
 from archsearch.job import Metrics, Outcome, Report
 from archsearch.lease import Lease
@@ -68,7 +67,7 @@ class Record:
         self.lease = lease
 
     @contextmanager
-    def writing(self) -> Iterator[Database]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
         assert self.lease is not None
         with self.store.transaction() as db:
             self.lease.check()

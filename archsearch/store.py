@@ -84,18 +84,20 @@ class Store:
             self.db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Database]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction, which has the file to itself from its beginning."""
         with self.errors():
             if not self.writable:
                 raise StoreError(f"{self.path} is read-only; make it writable, or choose another store")
-            self.db.execute("BEGIN IMMEDIATE")
+            # Without sqlite-utils between, which would look at every statement: this is what a trial costs.
+            connection: sqlite3.Connection = self.db.conn
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self.db
-                self.db.execute("COMMIT")
+                yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                if self.db.conn.in_transaction:
-                    self.db.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
 
     @contextlib.contextmanager
