@@ -132,7 +132,7 @@ class Compiler:
 
     def __init__(self, root: Any, facts: FactTable) -> None:
         self.facts = facts
-        self.root = Site(root, "", "", Frame(), "")
+        self.root = Site(root, "", "", Frame(), "", facts)
         self.paths: dict[str, tuple[str, str, Any]] = {}
         self.skeletons: dict[str, tuple[Any, Any]] = {}
         self.constraints: dict[str, list[Constraint]] = {}
@@ -279,7 +279,7 @@ class Compiler:
         values: dict[str, dict[str, Any]] = {}
 
         def key(answers: Answers) -> str:
-            suffix, arguments = lazy_suffix(site, node, answers, self.facts)
+            suffix, arguments = lazy_suffix(site, node, answers)
             values.setdefault(suffix, arguments)
             return suffix
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import typed
-from archsearch.spaces.facts import FactTable, function_key
+from archsearch.spaces.facts import function_key
 from archsearch.spaces.node import Node, deep_recursion, has_node, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
@@ -47,6 +47,16 @@ def resolve(site: Site, answers: Mapping[str, Any]) -> Any:
 
 
 def meaning(site: Site, answers: Mapping[str, Any]) -> Any:
+    if site.closed is not None:
+        return site.closed[0]
+    value = find_meaning(site, answers)
+    # Parts are frozen, so that all architectures can hold the same; other values may not be.
+    if isinstance(value, PARTS) and not site.facts.of(site.node).open:
+        site.closed = (value,)
+    return value
+
+
+def find_meaning(site: Site, answers: Mapping[str, Any]) -> Any:
     node = site.node
     match node:
         case Choice():
@@ -148,6 +158,11 @@ def as_part(value: Any, site: Site) -> Part:
         return value
     if isinstance(value, list):
         return Chain(site.place, tuple([as_part(item, site) for item in value]), items=True)
+    if isinstance(value, Formula):
+        raise SpaceError(
+            f"{site.place or 'root'}: which module stands here cannot follow from A.input; put A.input into the "
+            "arguments of the module"
+        )
     raise SpaceError(f"{site.place or 'root'}: a module was expected here, but got the value {value!r}")
 
 
@@ -231,21 +246,18 @@ def call(site: Site, node: Derived, values: list[Any]) -> Any:
         raise SpaceError(f"{site.place or 'root'}: Derived's {name} raised {type(error).__name__}: {error}") from error
     if not has_node(result):
         return result
-    if FactTable().of(result).open:
+    if site.facts.of(result).open:
         raise SpaceError(f"{site.place or 'root'}: a Derived may return a closed node only; use Lazy for {result!r}")
-    return meaning(Site(result, site.place, site.path, site.frame, site.owner), {})
+    return meaning(Site(result, site.place, site.path, site.frame, site.owner, site.facts), {})
 
 
-def lazy_suffix(
-    site: Site, node: Lazy, answers: Mapping[str, Any], facts: FactTable | None = None
-) -> tuple[str, dict[str, Any]]:
+def lazy_suffix(site: Site, node: Lazy, answers: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The step ``(v1,v2)`` of a Lazy's expansion, and the values of its arguments."""
-    facts = facts or FactTable()
     arguments = {}
     shown = []
     for name, argument in node.arguments.items():
         value = arguments[name] = resolve(site.child(f".{name}", argument), answers) if has_node(argument) else argument
-        if facts.of(argument).open:
+        if site.facts.of(argument).open:
             if not (is_scalar(value) or isinstance(value, tuple)):
                 raise SpaceError(
                     f"{site.place or 'root'}: Lazy's argument {name} must be a scalar or a tuple, but got {value!r}"
@@ -272,7 +284,9 @@ def expand_lazy(site: Site, node: Lazy, suffix: str, arguments: Mapping[str, Any
             raise SpaceError(
                 f"{site.place or 'root'}: Lazy's {name}({show_call(arguments)}) raised {type(error).__name__}: {error}"
             ) from error
-        inside = site.children[key] = Site(expansion, site.place + suffix, site.path + suffix, site.frame, site.owner)
+        inside = site.children[key] = Site(
+            expansion, site.place + suffix, site.path + suffix, site.frame, site.owner, site.facts
+        )
     return inside
 
 

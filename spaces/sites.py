@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from archsearch.errors import SpaceError
+from archsearch.spaces.facts import FactTable
 
 
 def join(prefix: str, step: str) -> str:
@@ -51,23 +52,26 @@ class Frame:
 class Site:
     """A node at its place."""
 
-    __slots__ = ("children", "frame", "node", "owner", "path", "place", "program")
+    __slots__ = ("children", "closed", "facts", "frame", "node", "owner", "path", "place", "program")
 
-    def __init__(self, node: Any, place: str, path: str, frame: Frame, owner: str) -> None:
+    def __init__(self, node: Any, place: str, path: str, frame: Frame, owner: str, facts: FactTable) -> None:
         self.node = node
         self.place = place
         self.path = path
         self.frame = frame
         self.owner = owner
         self.children: dict[str, Site] = {}
+        self.facts = facts
         self.program: Any = None
+        # What a node with nothing open means, kept after the first time: None, or a tuple of it.
+        self.closed: tuple[Any] | None = None
 
     def child(self, step: str, node: Any, path_step: str | None = None) -> Site:
         """The site of a child, which adds `step` to the place (and to the path, unless tied)."""
         site = self.children.get(step)
         if site is None:
             path = join(self.path, step if path_step is None else path_step)
-            site = self.children[step] = Site(node, join(self.place, step), path, self.frame, self.owner)
+            site = self.children[step] = Site(node, join(self.place, step), path, self.frame, self.owner, self.facts)
         return site
 
     def inside(self, node: Any, frame: Frame, path: str | None = None, owner: str | None = None) -> Site:
@@ -75,6 +79,11 @@ class Site:
         site = self.children.get("")
         if site is None:
             site = self.children[""] = Site(
-                node, self.place, self.path if path is None else path, frame, self.owner if owner is None else owner
+                node,
+                self.place,
+                self.path if path is None else path,
+                frame,
+                self.owner if owner is None else owner,
+                self.facts,
             )
         return site
