@@ -18,6 +18,7 @@ from archsearch.errors import UsageError
 from archsearch.loading import Setting, StudyFile, definitions, load, space_of, travel_by_value
 from archsearch.progress import Progress
 from archsearch.reports import pairs
+from archsearch.snapshot import Snapshot
 from archsearch.study import Study
 from archsearch.trial import TrialRecord
 
@@ -103,20 +104,26 @@ def go(study: Study, file: StudyFile, config: RunConfig) -> None:
     if workers > 1 or gpus > 0:
         travel_by_value(file)
     display = nullcontext() if config.quiet else Progress(next(iter(study.objectives)))
-    try:
-        note_settings(study, file.settings)
-        if file.settings and not config.quiet:
-            print(f"settings: {pairs(file.settings)}", file=sys.stderr)
-        with display as progress:
-            study.run(
-                config.trials or TRIALS,
-                workers=workers,
-                gpus_per_worker=gpus,
-                timeout=None if config.timeout is None else seconds(config.timeout),
-                progress=progress,
-            )
-    finally:
-        study.close()
+    begun = False
+    with display as progress:
+
+        def watch(snapshot: Snapshot) -> None:
+            nonlocal begun
+            if not begun:  # only now is it certain that the run is not refused
+                begun = True
+                note_settings(study, file.settings)
+                if progress is not None and file.settings:
+                    progress.say(f"settings: {pairs(file.settings)}")
+            if progress is not None:
+                progress(snapshot)
+
+        study.run(
+            config.trials or TRIALS,
+            workers=workers,
+            gpus_per_worker=gpus,
+            timeout=None if config.timeout is None else seconds(config.timeout),
+            progress=watch,
+        )
 
 
 def note_settings(study: Study, settings: Mapping[str, Setting]) -> None:

@@ -52,12 +52,16 @@ class Progress:
         if self.live is not None:
             self.live.stop()
 
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
     def __call__(self, snapshot: Snapshot) -> None:
         if self.live is not None:
             self.live.update(self.row(snapshot), refresh=True)
         elif self.is_news(snapshot):
             self.shown = snapshot
-            self.console.print(sentence(snapshot, self.objective), soft_wrap=True, markup=False)
+            self.say(sentence(snapshot, self.objective))
 
     def is_news(self, snapshot: Snapshot) -> bool:
         """Whether a plain line is due."""
