@@ -12,8 +12,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 from xml.etree import ElementTree
 
-import pytest
-
 import archsearch
 from archsearch import nn
 from archsearch.cli import parser
