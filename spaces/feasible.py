@@ -12,8 +12,7 @@ from typing import Any
 from archsearch.errors import Infeasible
 from archsearch.spaces.decisions import Decision, Options
 from archsearch.spaces.facts import FactTable
-from archsearch.spaces.program import Answers, Compiler, Constraint, Program, Step
-from archsearch.spaces.resolve import own_path
+from archsearch.spaces.program import Answers, Compiler, Constraint, Step
 from archsearch.spaces.walk import open_step
 
 # Past this many states the search gives up, and walks redraw instead.
@@ -85,14 +84,12 @@ class Feasibility:
         answers = dict(answers)
         entered = set(entered)
         trail: list[tuple[Any, ...]] = []
-        pending: list[Any] = []
         while True:
             state, step, options, rest = self.advance(rest, answers, entered)
             if step is None:
                 return True
             if state not in self.hopeless:
                 trail.append((state, step, options, rest, list(answers), frozenset(entered)))
-                pending.append(state)
             if not trail:
                 return False
             while trail:
@@ -207,6 +204,3 @@ def redraw_path(constraints: list[Constraint], answers: Answers) -> str:
 def nothing(decision_path: str, compiler: Compiler) -> Infeasible:
     texts = sorted({c.text() for constraints in compiler.constraints.values() for c in constraints})
     return Infeasible(f"{decision_path}: no answer leaves anything that the constraints allow: {'; '.join(texts)}")
-
-
-__all__ = ["Feasibility", "Program", "nothing", "own_path", "redraw_path"]

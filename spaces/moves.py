@@ -67,13 +67,9 @@ def mutate(space: Space, arch: Architecture, rng: random_module.Random) -> Archi
                 path = paths[int(rng.random() * len(paths))]
                 changed[path] = other_answer(decisions[path], arch.answers[path], rng)
             candidate = candidate_of(space, keep_or_draw(arch.answers, rng, changed))
-            if candidate is not None and candidate.answers != arch.answers and differs(candidate, arch):
+            if candidate is not None and candidate.id != arch.id:
                 return candidate
     raise SingleArchitecture("no other architecture was found by changing this one; are the constraints too tight?")
-
-
-def differs(a: Architecture, b: Architecture) -> bool:
-    return a.id != b.id
 
 
 def candidate_of(space: Space, decide: Decide) -> Architecture | None:
@@ -87,13 +83,12 @@ def candidate_of(space: Space, decide: Decide) -> Architecture | None:
 
 def crossover(space: Space, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
     """Every decision from one of two parents, by path; what neither has is drawn."""
+
+    def decide(decision: Decision, path: str) -> Any:
+        first, second = (a.answers, b.answers) if rng.random() < 0.5 else (b.answers, a.answers)
+        return keep_or_draw(second, rng, first)(decision, path)
+
     for _ in range(MAX_TRIES):
-        first: Answers = {}
-
-        def decide(decision: Decision, path: str, first: Answers = first) -> Any:
-            parents = [a.answers, b.answers] if rng.random() < 0.5 else [b.answers, a.answers]
-            return keep_or_draw(parents[1], rng, parents[0])(decision, path)
-
         candidate = candidate_of(space, decide)
         if candidate is not None:
             return candidate

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.decisions import BOOLEAN, Decision, IntegerRange, Options, RealRange, is_answer, typed
+from archsearch.spaces.decisions import BOOLEAN, IntegerRange, Options, RealRange, is_answer, typed
 from archsearch.spaces.node import Node, Value, check_label, check_name, has_node, is_scalar
 
 
@@ -265,6 +265,3 @@ def check_value(value: object, what: str) -> None:
             check_value(item, what)
     elif what == "Lazy" and not is_scalar(value):
         raise SpaceError(f"an argument of {what} must be a value node, a scalar or a tuple of scalars, got {value!r}")
-
-
-__all__ = ["Boolean", "Choice", "Decision", "Derived", "Integer", "Real", "input"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from archsearch.errors import EndlessSpace
 from archsearch.spaces.decisions import Decision
-from archsearch.spaces.program import ENTER, TURN, Answers, Compiler, Program, Step
+from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
 
 Decide = Callable[[Decision, str], Any]
 Rest = tuple[Program, int, Any]
@@ -190,6 +190,3 @@ def enumerate_answers(compiler: Compiler, max_decisions: int, guide: Guide | Non
             break
         else:
             return
-
-
-__all__ = ["ENTER", "Decide", "Guide", "enumerate_answers", "sample_plain", "walk"]
