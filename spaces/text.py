@@ -56,7 +56,10 @@ def list_decisions(compiler: Compiler, limit: int = MAX_LISTED) -> tuple[list[Li
             visited.add((id(step.site), step.path))
             if step.programs is not None and step.decision.options is not None:
                 answers = list(step.decision.options)
-                for answer in reversed(answers if len(answers) <= 64 else answers[-64:]):
+                if step.decision.kind == "integer":
+                    # Of copies, the largest number holds all; not every number needs a look.
+                    answers = answers[-64:]
+                for answer in reversed(answers):
                     stack.append(iter(step.programs[answer]))
         elif step.kind == ENTER:
             assert step.programs is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from archsearch.errors import EndlessSpace
+from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.spaces.decisions import Decision
 from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
 
@@ -151,7 +151,12 @@ def enumerate_answers(compiler: Compiler, max_decisions: int, guide: Guide | Non
                     decision = step.decision
                     if guide is not None:
                         decision = guide.narrow(decision, step, rest, answers, entered)
-                    options = iter(decision.options)  # type: ignore[arg-type]
+                    if decision.options is None:
+                        raise SpaceError(
+                            f"{step.path}: a Real ({decision.text()}) has no end of values, so the space cannot be "
+                            "enumerated; use Choice or Integer, or sample"
+                        )
+                    options = iter(decision.options)
                     trail.append((rest, step, options, len(answers), frozenset(entered), pushes))
                     answer = next(options, None)
                     if answer is None and decision.size == 0:

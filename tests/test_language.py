@@ -184,6 +184,20 @@ def test_the_estimate_is_near_the_size() -> None:
     assert abs(mean - space.size()) < 5 * error
 
 
+def test_a_real_cannot_be_enumerated() -> None:
+    with pytest.raises(SpaceError, match="lr: a Real"):
+        list(Space({"x": Choice([1, 2]), "lr": Real(0.1, 1)}).enumerate())
+
+
+def test_wide_choices_and_long_repeats_are_listed_and_encoded() -> None:
+    wide = Choice({f"op{i}": nn.Linear(Choice([1, 2])) for i in range(100)})
+    space = Space({"wide": wide, "long": Repeat(nn.Linear(Choice([1, 2])), Integer(1, 300))})
+    archs = [space.sample(random.Random(seed)) for seed in range(50)]
+    assert len({row.tobytes() for row in space.encode(archs)}) == len({arch.id for arch in archs})
+    assert "wide.op0.out_features" in str(space)
+    assert "long[299].out_features" in str(space)
+
+
 def test_json_schema_accepts_every_architecture_and_refuses_others() -> None:
     space = Space({"x": Choice([1, 2]), "y": Optional(Choice([(1, 2), (3, 4)])), "lr": Real(0.1, 1)})
     schema = space.json_schema()
