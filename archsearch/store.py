@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-from sqlite_utils import Database
 
 from archsearch.errors import StoreError
 from archsearch.schema import APPLICATION_ID, MIGRATIONS, VERSION
+
+if TYPE_CHECKING:
+    pass
 
 BUSY_SECONDS = 30
 
@@ -31,6 +32,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
+        from sqlite_utils import Database  # takes pandas along where that is installed
+
         self.path = Path(path).absolute()
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder; the store is a file")
