@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from archsearch.errors import StoreError
 from archsearch.schema import APPLICATION_ID, MIGRATIONS, VERSION
-
-if TYPE_CHECKING:
-    pass
 
 BUSY_SECONDS = 30
 
