@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from archsearch.errors import AssignmentError, SpaceChanged, StudyError
+from archsearch.errors import ArchsearchError, SpaceChanged, StudyError
 from archsearch.lease import Lease
-from archsearch.record import Record
+from archsearch.record import ADD_EVENT, Record
 from archsearch.searchers.contract import Direction, Problem, Searcher
 from archsearch.spaces.describe import differences, without_functions
 from archsearch.spaces.space import Space
@@ -59,6 +59,12 @@ class Definition:
         if not rows:
             return None
         (row,) = rows
+        if has_trials(store, row["id"]):
+            self.check(row, store)
+        return int(row["id"])
+
+    def check(self, row: Mapping[str, Any], store: Store) -> None:
+        """Whether a study of the record is this one; see `find`."""
         mine = self.columns()
         for what in ("objectives", "searcher", "seed"):
             if str(row[what]) != str(mine[what]):
@@ -74,22 +80,41 @@ class Definition:
                 f"study {self.name!r} in {store.path} was begun on another space; use another name. "
                 f"What differs: {'; '.join(found[:MAX_DIFFERENCES])}{more}"
             )
-        return int(row["id"])
 
-    def find_or_create(self, store: Store) -> int:
-        """The id of this study, which is made where it is not there."""
-        study = self.find(store)
-        if study is not None:
-            return study
+    def open(self, store: Store) -> Record:
+        """The study for writing: found or made, held by a lease, and checked.
+
+        A study without trials takes this definition, whatever it was made with.
+
+        Raises:
+            StudyError: see `find`; StudyLocked where another driver holds it.
+        """
+        self.find(store)
+        mine = {**self.columns(), "created": now(), "version": metadata.version("archsearch")}
         with store.transaction() as db:
             db.execute(
                 "INSERT INTO studies (name, seed, objectives, searcher, space, created, version)"
                 " VALUES (:name, :seed, :objectives, :searcher, :space, :created, :version) ON CONFLICT DO NOTHING",
-                {**self.columns(), "created": now(), "version": metadata.version("archsearch")},
+                mine,
             )
-        study = self.find(store)
-        assert study is not None
-        return study
+            (study,) = db.execute("SELECT id FROM studies WHERE name = :name", mine).fetchone()
+        record = Record(store, study, self.space, Lease(store, study, self.name))
+        try:
+            if has_trials(store, study):
+                self.find(store)  # it may have begun since
+                self.accept_functions(record)
+            else:
+                with record.writing() as db:
+                    db.execute(
+                        "UPDATE studies SET seed = :seed, objectives = :objectives, searcher = :searcher,"
+                        " space = :space WHERE name = :name",
+                        mine,
+                    )
+        except BaseException:
+            assert record.lease is not None
+            record.lease.release()
+            raise
+        return record
 
     def accept_functions(self, record: Record) -> None:
         """Where only functions of the space changed: go on if every stored assignment is still an architecture.
@@ -107,7 +132,7 @@ class Definition:
         for trial in trials:
             try:
                 self.space.architecture(trial.assignment)
-            except AssignmentError as error:
+            except ArchsearchError as error:
                 raise SpaceChanged(
                     f"functions of the space of study {self.name!r} changed, and trial {trial.number} is no longer an "
                     f"architecture of it ({error}); use another name. What differs: {what}"
@@ -115,26 +140,14 @@ class Definition:
         message = (
             f"functions of the space changed; all {len(trials)} stored trials are still architectures of it: {what}"
         )
-        record.event("functions changed", message)
         with record.writing() as db:
             db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))
+            db.execute(ADD_EVENT, (record.study, now(), "functions changed", message))
         warnings.warn(f"study {self.name!r}: {message}", stacklevel=2)
 
-    def open(self, store: Store) -> Record:
-        """The study for writing: found or made, held by a lease, and checked.
 
-        Raises:
-            StudyError: see `find`; StudyLocked where another driver holds it.
-        """
-        study = self.find_or_create(store)
-        record = Record(store, study, self.space, Lease(store, study, self.name))
-        try:
-            self.accept_functions(record)
-        except BaseException:
-            assert record.lease is not None
-            record.lease.release()
-            raise
-        return record
+def has_trials(store: Store, study: int) -> bool:
+    return bool(store.query("SELECT 1 FROM trials WHERE study = :study LIMIT 1", {"study": study}))
 
 
 def describe_searcher(searcher: Searcher) -> dict[str, Any]:

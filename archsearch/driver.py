@@ -19,7 +19,6 @@ from typing import Any
 
 from archsearch.definition import Definition
 from archsearch.executor import Executor
-from archsearch.interrupts import Interrupts
 from archsearch.job import Job, Metrics, Outcome, Report
 from archsearch.record import Asked, Record, told
 from archsearch.searchers.contract import Pending, Proposal, State, stream
@@ -180,9 +179,7 @@ class Driver:
         self.record.lease.release()
         self.record.store.close()
 
-    def run(
-        self, target: int, executor: Executor, interrupts: Interrupts, progress: Callable[[Snapshot], None] | None
-    ) -> None:
+    def run(self, target: int, executor: Executor, progress: Callable[[Snapshot], None] | None) -> None:
         """Go on until the study has `target` trials, or nothing is left to propose."""
         started = time.monotonic()
         told_before = self.num_told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -33,12 +34,15 @@ class Evaluator:
     evaluate: Callable[[Trial], Any]
     objectives: Mapping[str, Direction]
 
-    def run(self, job: Job, send: Callable[[Report], None], *, has_storage: bool = True) -> Outcome:
+    def run(
+        self, job: Job, send: Callable[[Report], None], *, worker: str = "this process", has_storage: bool = True
+    ) -> Outcome:
         """Evaluate a job.
 
         Args:
             job: what to evaluate.
             send: takes every report at once.
+            worker: who evaluates, for the record.
             has_storage: whether the job's directory is on this machine.
         """
         started = time.perf_counter()
@@ -51,9 +55,9 @@ class Evaluator:
             unfinite = [name for name in self.objectives if metrics[name] is None]
             if unfinite:
                 kind, message = "nan", f"{', '.join(unfinite)} is not a finite number"
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # SystemExit too: one trial must not end the worker
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
             kind = kind_of(error)
             message = one_line(error)
             trace = user_traceback(error)
@@ -61,7 +65,7 @@ class Evaluator:
                 release_memory()
         seconds = time.perf_counter() - started
         files = files_of(job.directory) if has_storage else ()
-        return Outcome(job.number, job.attempt, kind, seconds, metrics, message, trace, files)
+        return Outcome(job.number, job.attempt, kind, seconds, metrics, message, trace, files, worker)
 
     def trial(self, job: Job, send: Callable[[Report], None], *, has_storage: bool = True) -> Trial:
         """The trial of a job."""

@@ -66,7 +66,7 @@ class Outcome:
         message: one line that says what went wrong.
         traceback: of the exception, from the user's own code on.
         files: what it left in its directory.
-        worker: who did it.
+        worker: who did it; None where it is gone.
     """
 
     number: int
@@ -77,4 +77,4 @@ class Outcome:
     message: str | None = None
     traceback: str | None = None
     files: tuple[File, ...] = ()
-    worker: str = "this process"
+    worker: str | None = None

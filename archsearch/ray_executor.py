@@ -1,73 +1,43 @@
-"""The executor on Ray: long-lived actors that import torch once and hold the space and `evaluate`."""
+"""The executor on Ray: long-lived actors, so that a trial costs a message and not a process."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import sys
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from archsearch.errors import StudyError
-from archsearch.evaluation import Evaluator, one_line
+from archsearch.evaluation import Evaluator
 from archsearch.interrupts import Interrupts
-from archsearch.job import Job, Outcome, Report
+from archsearch.job import Job, Kind, Outcome, Report
+from archsearch.ray_cluster import check_resources, plain, start, stop
+from archsearch.travel import folders_of, packed
+from archsearch.worker import Worker
 
-# How long `wait` waits for an outcome before it asks the workers for their reports, in seconds.
-PATIENCE = 0.5
-
-
-class Worker:
-    """What runs in an actor: one job at a time; reports are collected until the driver asks for them."""
-
-    def __init__(self, blob: bytes, folders: Sequence[str]) -> None:
-        import sys
-        import threading
-
-        from ray import cloudpickle
-
-        sys.path.extend([folder for folder in folders if folder not in sys.path])
-        self.reports: list[Report] = []
-        self.lock = threading.Lock()
-        self.evaluator: Evaluator | None = None
-        self.failure = ""
-        try:
-            self.evaluator = cloudpickle.loads(blob)
-        except Exception as error:  # said once by `check`, instead of at every trial
-            self.failure = one_line(error)
-
-    def check(self) -> str:
-        """Why the evaluator could not be loaded; empty where it was."""
-        return self.failure
-
-    def run(self, job: Job) -> tuple[list[Report], Outcome]:
-        """The outcome of a job, with the reports that were not asked for before."""
-        assert self.evaluator is not None
-        outcome = self.evaluator.run(job, self.keep)
-        return self.drain(), outcome
-
-    def keep(self, report: Report) -> None:
-        with self.lock:
-            self.reports.append(report)
-
-    def drain(self) -> list[Report]:
-        """The reports since the last call."""
-        with self.lock:
-            reports, self.reports = self.reports, []
-        return reports
+# How long `wait` waits before it lets the driver have a look around, in seconds.
+PATIENCE = 1.0
+# So many workers in a row may die before they are ready.
+MAX_STILLBORN = 3
 
 
-@dataclass
+@dataclass(eq=False)
 class Seat:
-    """An actor, and the job that it has."""
+    """A place for a worker.
+
+    Attributes:
+        actor: the worker.
+        answer: the answer that is awaited: of `load` until it is ready, then of `exchange` while it has a job.
+        ready: whether it can take jobs.
+        job: what it evaluates.
+        started: when it got that, in `time.monotonic` seconds.
+    """
 
     actor: Any
+    answer: Any
+    ready: bool = False
     job: Job | None = None
-    result: Any = None
     started: float = 0.0
 
 
@@ -84,7 +54,7 @@ class RayExecutor:
         interrupts: waiting can be interrupted.
 
     Raises:
-        StudyError: `evaluate` cannot travel, or the cluster has too few GPUs.
+        StudyError: `evaluate` cannot travel or cannot be loaded on a worker, or the cluster has too few GPUs.
     """
 
     def __init__(
@@ -100,153 +70,113 @@ class RayExecutor:
         self.timeout = timeout
         self.deliver = deliver
         self.interrupts = interrupts
-        blob = packed(evaluator)
-        self.folders = folders_of(evaluator)
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
-        import ray
-
-        self.ray = ray
-        self.owns_ray = not ray.is_initialized()
-        if self.owns_ray:
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-            if address is None:
-                quiet |= {"include_dashboard": False, "num_cpus": max(workers, os.cpu_count() or 1)}
-            elif self.folders:
-                # Workers on other machines get the folder of the user's files; on this one they read it in place.
-                quiet |= {"runtime_env": {"working_dir": self.folders[0], "excludes": ["*.db*", ".venv", ".git"]}}
-            ray.init(address=address or "local", **quiet)
+        self.num_stillborn = 0
+        self.seats: list[Seat] = []
+        blob, folders = packed(evaluator), folders_of(evaluator)
+        self.ray, self.owned = start(address, workers, folders)
         try:
-            check_gpus(ray.cluster_resources().get("GPU", 0), gpus_per_worker, workers)
-            self.blob = ray.put(blob)
-            # Two threads: one evaluates, the other answers for the reports meanwhile.
-            self.actor = ray.remote(Worker).options(num_cpus=1, num_gpus=gpus_per_worker, max_concurrency=2)
+            check_resources(workers, gpus_per_worker, joined=not self.owned)
+            options = {"num_cpus": 1, "num_gpus": gpus_per_worker, "enable_task_events": False}
+            self.actor = self.ray.remote(Worker).options(**options)
+            self.arguments = self.ray.put(blob), folders, socket.gethostname()
             self.seats = [self.seat() for _ in range(workers)]
-            self.check()
+            # One that is ready shows that `evaluate` can be loaded; the others may come later, from a busy cluster.
+            while not self.free:
+                self.wait()
         except BaseException:
             self.close()
             raise
 
     def seat(self) -> Seat:
-        return Seat(self.actor.remote(self.blob, self.folders))
-
-    def check(self) -> None:
-        """Whether the workers could load what they are to run."""
-        try:
-            failures = self.ray.get([seat.actor.check.remote() for seat in self.seats])
-        except self.ray.exceptions.RayActorError as error:
-            raise StudyError(f"Ray's workers do not start: {plain(error)}") from error
-        for failure in filter(None, failures):
-            raise StudyError(
-                f"evaluate cannot be loaded on a worker: {failure}; what it imports must be installed there, or lie "
-                "beside the file that defines it"
-            )
+        actor = self.actor.remote(*self.arguments)
+        return Seat(actor, actor.load.remote())
 
     @property
     def free(self) -> int:
-        return sum([seat.job is None for seat in self.seats])
+        return sum([seat.ready and seat.job is None for seat in self.seats])
 
     def submit(self, job: Job) -> None:
-        seat = next(seat for seat in self.seats if seat.job is None)
+        seat = next(seat for seat in self.seats if seat.ready and seat.job is None)
         seat.job = job
-        seat.result = seat.actor.run.remote(job)
         seat.started = time.monotonic()
+        seat.answer = seat.actor.exchange.remote(job)
 
     def wait(self) -> list[Outcome]:
-        busy = [seat for seat in self.seats if seat.job is not None]
-        if not busy:
+        waiting = {seat.answer: seat for seat in self.seats if not seat.ready or seat.job is not None}
+        if not waiting:
             return []
         with self.interrupts.allowed():
-            ready, _ = self.ray.wait([seat.result for seat in busy], timeout=PATIENCE)
-            if ready:
-                # What else has ended by now goes into the same transaction.
-                ready, _ = self.ray.wait([seat.result for seat in busy], num_returns=len(busy), timeout=0)
-        outcomes = [self.end(seat) for seat in busy if seat.result in ready]
-        if not ready:
-            self.collect(busy)
-        for seat in busy:
-            if seat.job is not None and self.timeout is not None and time.monotonic() - seat.started > self.timeout:
-                message = f"TimedOut: took longer than {self.timeout:g} seconds"
-                outcomes.append(
-                    self.replace(seat, Outcome(*self.attempt(seat), "timeout", self.seconds(seat), {}, message))
-                )
-        return outcomes
+            ready, _ = self.ray.wait(list(waiting), timeout=self.patience())
+            if ready and len(waiting) > 1:
+                # What else has come by now goes into the same transaction.
+                ready, _ = self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        outcomes = [outcome for answer in ready for outcome in self.hear(waiting[answer])]
+        return outcomes + [self.end(seat) for seat in self.seats if self.is_late(seat)]
 
-    def end(self, seat: Seat) -> Outcome:
-        """The outcome of a seat whose job has ended, or whose worker is gone."""
+    def patience(self) -> float:
+        """Seconds until something is to be looked at."""
+        if self.timeout is None:
+            return PATIENCE
+        now = time.monotonic()
+        left = [seat.started + self.timeout - now for seat in self.seats if seat.job is not None]
+        return max(0.0, min([PATIENCE, *left]))
+
+    def is_late(self, seat: Seat) -> bool:
+        return seat.job is not None and self.timeout is not None and time.monotonic() - seat.started >= self.timeout
+
+    def hear(self, seat: Seat) -> list[Outcome]:
+        """What a worker says: that it is ready, reports, or the outcome of its job; or that it is gone."""
         try:
-            reports, outcome = self.ray.get(seat.result)
-        except self.ray.exceptions.RayActorError as error:
-            return self.replace(seat, Outcome(*self.attempt(seat), "lost", self.seconds(seat), {}, plain(error)))
+            said = self.ray.get(seat.answer)
+        except self.ray.exceptions.RayError as error:
+            return self.lose(seat, plain(error))
+        if not seat.ready:
+            if said:
+                raise StudyError(
+                    f"evaluate cannot be loaded on a worker: {said}; what it imports must be installed there, or lie "
+                    "beside the file that defines it"
+                )
+            seat.ready = True
+            self.num_stillborn = 0
+            return []
+        reports = [message for message in said if isinstance(message, Report)]
+        outcomes = [message for message in said if isinstance(message, Outcome)]
         if reports:
             self.deliver(reports)
-        seat.job = None
-        result: Outcome = outcome
-        return result
+        if outcomes:
+            seat.job = None
+        else:
+            seat.answer = seat.actor.exchange.remote(None)
+        return outcomes
 
-    def attempt(self, seat: Seat) -> tuple[int, int]:
+    def lose(self, seat: Seat, reason: str) -> list[Outcome]:
+        """Replace a worker that is gone; its job, if it had one, is lost."""
+        if seat.job is None:
+            self.num_stillborn += 1
+            if self.num_stillborn >= MAX_STILLBORN:
+                raise StudyError(f"{MAX_STILLBORN} Ray workers in a row ended before they were ready: {reason}")
+            self.replace(seat)
+            return []
+        return [self.outcome(seat, "lost", reason)]
+
+    def end(self, seat: Seat) -> Outcome:
+        """End a worker whose evaluation takes too long."""
+        return self.outcome(seat, "timeout", f"TimedOut: took longer than {self.timeout:g} seconds")
+
+    def outcome(self, seat: Seat, kind: Kind, message: str) -> Outcome:
         assert seat.job is not None
-        return seat.job.number, seat.job.attempt
-
-    def seconds(self, seat: Seat) -> float:
-        return time.monotonic() - seat.started
-
-    def replace(self, seat: Seat, outcome: Outcome) -> Outcome:
-        """A fresh actor for a seat."""
-        self.ray.kill(seat.actor)
-        seat.actor = self.seat().actor
-        seat.job = None
+        seconds = time.monotonic() - seat.started
+        outcome = Outcome(seat.job.number, seat.job.attempt, kind, seconds, {}, message)
+        self.replace(seat)
         return outcome
 
-    def collect(self, busy: Sequence[Seat]) -> None:
-        """Deliver what the workers have reported; a lost worker shows at its job."""
-        asked = [seat.actor.drain.remote() for seat in busy]
-        ready, _ = self.ray.wait(asked, num_returns=len(asked), timeout=PATIENCE)
-        for answer in ready:
-            try:
-                reports = self.ray.get(answer)
-            except self.ray.exceptions.RayActorError:
-                continue
-            if reports:
-                self.deliver(reports)
+    def replace(self, seat: Seat) -> None:
+        """A fresh worker. The old one is ended for certain: Ray may only have lost sight of it."""
+        self.ray.kill(seat.actor)
+        self.seats[self.seats.index(seat)] = self.seat()
 
     def close(self) -> None:
-        if self.owns_ray:
-            self.ray.shutdown()
-            return
-        for seat in getattr(self, "seats", []):
+        for seat in self.seats:
             self.ray.kill(seat.actor)
-
-
-def packed(evaluator: Evaluator) -> bytes:
-    """The evaluator as bytes; a StudyError where it cannot travel."""
-    from ray import cloudpickle
-
-    try:
-        blob: bytes = cloudpickle.dumps(evaluator)
-    except Exception as error:
-        raise StudyError(
-            f"evaluate cannot travel to a worker: {type(error).__name__}: {' '.join(str(error).split())}; "
-            "open files, locks and connections inside evaluate instead of outside"
-        ) from error
-    return blob
-
-
-def folders_of(evaluator: Evaluator) -> list[str]:
-    """The folder of the file that defines `evaluate`, whose neighbours it may import."""
-    module = sys.modules.get(getattr(evaluator.evaluate, "__module__", None) or "")
-    file = getattr(module, "__file__", None)
-    return [str(Path(file).absolute().parent)] if file else []
-
-
-def plain(error: Exception) -> str:
-    """Ray's message on one line, without terminal colours."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:500]
-
-
-def check_gpus(available: float, gpus_per_worker: float, workers: int) -> None:
-    if gpus_per_worker and available < gpus_per_worker * workers:
-        raise StudyError(
-            f"{workers} workers with {gpus_per_worker:g} GPUs each need {gpus_per_worker * workers:g} GPUs, but Ray "
-            f"has {available:g}; take fewer with gpus_per_worker= (--gpus-per-worker) or workers="
-        )
+        if self.owned:
+            stop()

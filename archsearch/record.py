@@ -28,6 +28,8 @@ COLUMNS = """
 
 ADD_ATTEMPT = "INSERT INTO attempts (study, number, attempt, state, started) VALUES (?, ?, ?, 'running', ?)"
 
+ADD_EVENT = "INSERT INTO events (study, happened, kind, message) VALUES (?, ?, ?, ?)"
+
 NOT_A_FAILURE = ("running", "done", "pruned", "interrupted")
 
 
@@ -163,10 +165,7 @@ class Record:
     def event(self, kind: str, message: str) -> None:
         """Something worth knowing about the study."""
         with self.writing() as db:
-            db.execute(
-                "INSERT INTO events (study, happened, kind, message) VALUES (?, ?, ?, ?)",
-                (self.study, now(), kind, message),
-            )
+            db.execute(ADD_EVENT, (self.study, now(), kind, message))
 
     def trials(self, where: str = "1", order: str = "number") -> list[TrialRecord]:
         """The trials, in the order of their numbers."""

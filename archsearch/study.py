@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -130,29 +130,28 @@ class Study:
             )
         evaluator = Evaluator(self.space, self.evaluate, self.objectives)
         was_open = self._driver is not None
-        states = [trial.state for trial in self.trials]
-        to_do = max(0, trials - len(states)) + states.count("running")
+        driver = self.driver()
+        to_do = max(0, trials - driver.num_trials) + len(driver.orphans)
         try:
             if to_do:
                 with Interrupts() as interrupts:
                     hands: Executor
-                    # Before the study is opened: what cannot run leaves no study in the record.
                     if chosen == "inline":
-                        hands = InlineExecutor(evaluator, limit, self.deliver, interrupts)
+                        hands = InlineExecutor(evaluator, limit, driver.deliver, interrupts)
                     else:
                         from archsearch.ray_executor import RayExecutor
 
                         count = min(workers, to_do)
-                        hands = RayExecutor(evaluator, count, gpus_per_worker, limit, address, self.deliver, interrupts)
+                        hands = RayExecutor(
+                            evaluator, count, gpus_per_worker, limit, address, driver.deliver, interrupts
+                        )
                     try:
-                        self.driver().run(trials, hands, interrupts, progress)
+                        driver.run(trials, hands, progress)
                     finally:
                         hands.close()
-            else:
-                self.driver()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and self._driver is not None:
-                self._driver.record.event("interrupted", f"{self._driver.num_told} trials had finished")
+            if isinstance(error, KeyboardInterrupt):
+                driver.record.event("interrupted", f"{driver.num_told} trials had finished")
             self.close()  # what was under way stays in the record as running, for whoever goes on
             raise
         if not was_open:
@@ -196,10 +195,6 @@ class Study:
 
         outcome = Evaluator(self.space, give, self.objectives).run(driver.job(trial.number), lambda report: None)
         driver.finish([replace(outcome, seconds=time.monotonic() - driver.running[trial.number].started)])
-
-    def deliver(self, reports: Sequence[Report]) -> None:
-        """Commit reports of the trials under way."""
-        self.driver().deliver(reports)
 
     def driver(self) -> Driver:
         """The driver, which holds the study until `close`."""
