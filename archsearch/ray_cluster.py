@@ -16,9 +16,9 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # The driver prints these on stdout whatever it was told; the record says it of every lost worker.
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed|killed due to memory pressure",
 }
+# Ray prints these on the driver's stdout whatever it was told; the record says it of every lost worker.
+NOISE = re.compile("A worker died or was killed|killed due to memory pressure")
 CONNECT_SECONDS = 10
 
 
@@ -39,6 +39,7 @@ def start(address: str | None, workers: int, folders: Sequence[str]) -> tuple[An
 
     if ray.is_initialized():
         return ray, False
+    leave_out_noise()
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         options |= {"address": "local", "include_dashboard": False, "num_cpus": max(workers, os.cpu_count() or 1)}
@@ -55,6 +56,16 @@ def start(address: str | None, workers: int, folders: Sequence[str]) -> tuple[An
             raise
         raise StudyError(f"no Ray cluster at {address!r}: {plain(error)}") from error
     return ray, True
+
+
+def leave_out_noise() -> None:
+    """What RAY_DEDUP_LOGS_SKIP_REGEX does, which comes too late where Ray was imported before."""
+    from ray._private import ray_logging
+
+    for name in ("stdout_deduplicator", "stderr_deduplicator"):
+        printed = getattr(ray_logging, name, None)
+        if printed is not None and printed.skip_re is None:
+            printed.skip_re = NOISE
 
 
 def check_address(address: str) -> None:
