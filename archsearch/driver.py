@@ -177,6 +177,8 @@ class Driver:
         """Let go of the record."""
         assert self.record.lease is not None
         self.record.lease.release()
+        if not self.num_trials:
+            self.record.forget()
         self.record.store.close()
 
     def run(self, target: int, executor: Executor, progress: Callable[[Snapshot], None] | None) -> None:

@@ -75,6 +75,14 @@ class Record:
             self.lease.check()
             yield db
 
+    def forget(self) -> None:
+        """Drop a study without trials that nobody holds: a run that was refused leaves nothing behind."""
+        with self.store.transaction() as db:
+            unused = "SELECT id FROM studies WHERE id = ? AND holder IS NULL AND id NOT IN (SELECT study FROM trials)"
+            if db.execute(unused, (self.study,)).fetchone():
+                db.execute("DELETE FROM events WHERE study = ?", (self.study,))
+                db.execute("DELETE FROM studies WHERE id = ?", (self.study,))
+
     def add(self, asked: Iterable[Asked]) -> None:
         """New trials, running their first attempt."""
         time = now()

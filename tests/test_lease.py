@@ -115,6 +115,7 @@ def test_the_heartbeat_renews_the_lease(store: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lease_module, "HEARTBEAT_SECONDS", 0.01)
     one = study(store)
     driver: Driver = one.driver()
+    one.ask()  # a study without trials would be dropped when it is let go
     query = "SELECT expires FROM studies"
     first = driver.record.store.query(query)[0]["expires"]
     deadline = time.monotonic() + 20
