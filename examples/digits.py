@@ -18,7 +18,7 @@ import archsearch as A
 from archsearch import nn
 
 EPOCHS = 6  # in each trial
-FINAL_EPOCHS = 16  # of the network that was found
+FINAL_EPOCHS = 24  # of the network that was found
 
 activation = A.Choice({"relu": nn.ReLU(), "silu": nn.SiLU()}, name="activation")  # named: decided once
 
@@ -58,21 +58,27 @@ def digits() -> tuple[Part, Part, Part]:
     return part(train), part(validation), part(test)
 
 
+def distorted(images: Tensor) -> Tensor:
+    """Every image turned, stretched and shifted a little, each in its own way."""
+    change = torch.tensor([[0.08, 0.08, 0.1], [0.08, 0.08, 0.1]]) * torch.randn(len(images), 2, 3)
+    grid = functional.affine_grid(torch.eye(2, 3) + change, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
 def fit(network: torch.nn.Module, data: Part, lr: float, epochs: int) -> None:
-    """Train on images that are shifted by up to one pixel, under a one-cycle learning rate."""
+    """Train on distorted images with smoothed labels, under a one-cycle learning rate."""
     torch.set_num_threads(1)  # the workers share the cores, and such a small network gains nothing from more
+    torch.manual_seed(0)  # the order of the images, their distortions, dropout
     images, labels = data
-    random = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.01)
     steps = epochs * len(labels[::64])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
     network.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(labels), generator=random).split(64):
-            down, right = torch.randint(0, 3, (2,), generator=random).tolist()
-            shifted = functional.pad(images[rows], (1, 1, 1, 1))[:, :, down : down + 8, right : right + 8]
+        for rows in torch.randperm(len(labels)).split(64):
+            outputs = network(distorted(images[rows]))
             optimizer.zero_grad()
-            functional.cross_entropy(network(shifted), labels[rows]).backward()
+            functional.cross_entropy(outputs, labels[rows], label_smoothing=0.1).backward()
             optimizer.step()
             schedule.step()
 
