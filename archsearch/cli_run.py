@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         done = sum(trial.state != "running" for trial in study.trials)
         print(
-            f"archsearch: interrupted, {done} trials are in {study.store}; go on with: {again(arguments)}",
+            f"archsearch: interrupted with {done} trials done; go on with: {again(arguments)}",
             file=sys.stderr,
         )
         return INTERRUPTED

@@ -35,8 +35,7 @@ def show(arguments: argparse.Namespace) -> int:
         if trial.number == arguments.trial:
             print(trial_text(trial))
             return 0
-    numbers = f"; its trials are 0 to {study.trials[-1].number}" if study.trials else "; it has none yet"
-    raise UsageError(f"study {study.name!r} has no trial {arguments.trial}{numbers}")
+    raise UsageError(f"study {study.name!r} has no trial {arguments.trial}; it has {len(study.trials)}, from 0")
 
 
 def best(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from rich.text import Text
 from archsearch.snapshot import Snapshot
 
 EVERY = 10.0  # seconds between plain lines while nothing improves
+REDRAW = 0.1  # seconds between redraws of the live line: a redraw takes as long as a short trial
 
 
 class Progress:
@@ -58,7 +59,9 @@ class Progress:
 
     def __call__(self, snapshot: Snapshot) -> None:
         if self.live is not None:
-            self.live.update(self.row(snapshot), refresh=True)
+            if self.shown is None or snapshot.seconds - self.shown.seconds >= REDRAW:
+                self.shown = snapshot
+                self.live.update(self.row(snapshot), refresh=True)
         elif self.is_news(snapshot):
             self.shown = snapshot
             self.say(sentence(snapshot, self.objective))

@@ -180,7 +180,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_command_does(folder: Path) -> None:
     assert out == ""
     assert "Traceback" not in err
     last = err.splitlines()[-1]
-    assert last.startswith("archsearch: interrupted, 2 trials are in runs.db; go on with: archsearch run ")
+    assert last.startswith("archsearch: interrupted with 2 trials done; go on with: archsearch run ")
     assert query(folder, "SELECT number, state FROM trials") == [(0, "done"), (1, "done"), (2, "running")]
     onward = shlex.split(last.partition("go on with: archsearch ")[2])
     subprocess.run(command(*onward), check=True, capture_output=True)

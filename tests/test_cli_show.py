@@ -27,13 +27,13 @@ WIDTH, RELU = "[0].out_features", "[1]"
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two studies; `tiny` has four trials: 0.25, failed, 0.75, running."""
+    """Two studies; `begun` has one running trial, `tiny` has four trials: 0.25, failed, 0.75, running."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.py").write_text(FILE, encoding="utf-8")
     space = space_of(load("tiny.py", {"WIDTH": 8}))
     path = tmp_path / "runs.db"
-    with closing(Study(space, store=path, name="empty")) as empty:
-        empty.driver()
+    with closing(Study(space, store=path, name="begun")) as begun:
+        assert begun.ask() is not None
     study = Study(space, searcher="exhaustive", store=path, name="tiny", seed=7)
     study.driver().record.event("settings", json.dumps({"WIDTH": 8}))
     for outcome in (0.25, ValueError("no data"), 0.75):
@@ -64,7 +64,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_studies(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, "studies").splitlines()
-    assert lines[1].split()[:6] == ["empty", "0", "0", "0", "0", "-"]
+    assert lines[1].split()[:6] == ["begun", "1", "0", "0", "1", "-"]
     assert lines[2].split()[:5] == ["tiny", "4", "2", "1", "1"]
     assert "accuracy 0.75 (trial 2)  Exhaustive     7" in lines[2]
 
@@ -143,12 +143,11 @@ def test_several_objectives_give_the_pareto_front(store: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["show"], "runs.db holds 2 studies, so give a name: empty, tiny"),
+        (["show"], "runs.db holds 2 studies, so give a name: begun, tiny"),
         (["show", "tinny"], "runs.db has no study 'tinny'; did you mean 'tiny'?"),
-        (["show", "zzz"], "runs.db has no study 'zzz'; it has empty, tiny"),
-        (["show", "tiny", "--trial", "4"], "study 'tiny' has no trial 4; its trials are 0 to 3"),
-        (["show", "empty", "--trial", "0"], "study 'empty' has no trial 0; it has none yet"),
-        (["best", "empty"], "study 'empty' has no finished trial yet; see `archsearch show empty`"),
+        (["show", "zzz"], "runs.db has no study 'zzz'; it has begun, tiny"),
+        (["show", "tiny", "--trial", "4"], "study 'tiny' has no trial 4; it has 4, from 0"),
+        (["best", "begun"], "study 'begun' has no finished trial yet; see `archsearch show begun`"),
         (["best", "tiny", "--out", "tiny.py"], "cannot write tiny.py: File exists"),
         (["studies", "--store", "none.db"], "no record none.db: run a study first, or give --store"),
         (["studies", "--store", "tiny.py"], "tiny.py is not an SQLite file; choose another store"),

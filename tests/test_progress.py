@@ -71,6 +71,14 @@ def test_a_terminal_gets_a_live_line_that_fits() -> None:
     assert "…" in out.getvalue()
 
 
+def test_a_live_line_is_drawn_ten_times_a_second_at_most() -> None:
+    out = io.StringIO()
+    with Progress("accuracy", Console(file=out, force_terminal=True, width=60, legacy_windows=False)) as progress:
+        for finished, seconds in enumerate((0.0, 0.05, 0.09, 0.11, 0.2)):
+            progress(snapshot(finished, seconds))
+    assert [f"{finished}/50" in out.getvalue() for finished in range(5)] == [True, False, False, True, False]
+
+
 def test_what_is_nothing_is_not_said() -> None:
     assert sentence(snapshot(50, 9.0, running=()), "accuracy") == "50/50 trials"
 
