@@ -175,11 +175,7 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the record."""
-        assert self.record.lease is not None
-        self.record.lease.release()
-        if not self.num_trials:
-            self.record.forget()
-        self.record.store.close()
+        self.record.close()
 
     def run(self, target: int, executor: Executor, progress: Callable[[Snapshot], None] | None) -> None:
         """Go on until the study has `target` trials, or nothing is left to propose."""

@@ -75,6 +75,13 @@ class Record:
             self.lease.check()
             yield db
 
+    def close(self) -> None:
+        """Let go of the study and of the file."""
+        assert self.lease is not None
+        self.lease.release()
+        self.forget()
+        self.store.close()
+
     def forget(self) -> None:
         """Drop a study without trials that nobody holds: a run that was refused leaves nothing behind."""
         with self.store.transaction() as db:

@@ -201,9 +201,14 @@ class Study:
         if self._driver is None:
             store = Store(self.store)
             try:
-                self._driver = Driver(self.definition, self.definition.open(store), self.folder(store))
+                record = self.definition.open(store)
             except BaseException:
                 store.close()
+                raise
+            try:
+                self._driver = Driver(self.definition, record, self.folder(store))
+            except BaseException:
+                record.close()
                 raise
             self._finalizer = weakref.finalize(self, self._driver.close)
         return self._driver

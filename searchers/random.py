@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import SpaceError
+from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.spaces.architecture import Architecture, answers_id
 
@@ -31,11 +31,20 @@ class RandomSearch:
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         rng = stream(self.seed, number)
         under_way = {answers_id(trial.assignment) for trial in pending}
-        for _ in range(MAX_REDRAWS):
-            arch = self.space.sample(rng)
+        repeat: Architecture | None = None
+        for i in range(MAX_REDRAWS):
+            try:
+                arch = self.space.sample(rng)
+            except EndlessSpace:
+                # Draw again: a study that stopped here would come to the same draw whenever it is resumed.
+                if repeat is None and i == MAX_REDRAWS - 1:
+                    raise
+                continue
             if arch.id not in self.tried and arch.id not in under_way:
                 return Proposal(arch.assignment)
-        return self.next_untried(under_way, arch)
+            repeat = arch
+        assert repeat is not None
+        return self.next_untried(under_way, repeat)
 
     def next_untried(self, under_way: set[str], repeat: Architecture) -> Proposal | None:
         """The first architecture of the enumeration that is new: at most as many are skipped as were tried."""
@@ -43,7 +52,7 @@ class RandomSearch:
             for arch in self.space.enumerate():
                 if arch.id not in self.tried and arch.id not in under_way:
                     return Proposal(arch.assignment)
-        except SpaceError:  # a Real: nothing to enumerate, and a repeat is all that the draws gave
+        except (SpaceError, EndlessSpace):  # a Real or a grammar without an end: a repeat is all that the draws gave
             return Proposal(repeat.assignment)
         return None
 

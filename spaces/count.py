@@ -433,7 +433,7 @@ class Count:
                     raise SizeTooHard(
                         f"{node!r} has more than {MAX_EXPANSIONS} expansions; estimate_size() gives an estimate"
                     )
-                self.expansions[key] = node.function(**call)
+                self.expansions[key] = node.expand(call, repr(node))
             inside = self.reveal(self.expansions[key], context)
             self.expanding.add(key)
             for end, more in self.ways(inside, context, start, keep).items():
@@ -492,9 +492,7 @@ class Count:
                 states = following
             for (end, values), ways in states.items():
                 if isinstance(node, Derived):
-                    count = len(node.operands)
-                    value = node.function(*values[:count], **dict(zip(node.values, values[count:], strict=True)))
-                    put(end, value, ways)
+                    put(end, node.compute(values, repr(node)), ways)
                 else:
                     put(end, values, ways)
             return result

@@ -36,10 +36,6 @@ def is_answer(value: object) -> bool:
     return is_scalar(value) or (isinstance(value, tuple) and all(is_answer(item) for item in value))
 
 
-def show(answer: Any) -> str:
-    return repr(answer)
-
-
 @dataclass(frozen=True)
 class Options:
     """One of a few answers, in order.
@@ -85,10 +81,10 @@ class Options:
         try:
             return self.options[self.index[typed(answer)]]
         except (KeyError, TypeError):
-            raise ValueError(f"got {show(answer)} ({type(answer).__name__}), {self.expected()}") from None
+            raise ValueError(f"got {answer!r} ({type(answer).__name__}), {self.expected()}") from None
 
     def expected(self) -> str:
-        few = [show(option) for option in itertools.islice(self.options, 12)]
+        few = [repr(option) for option in itertools.islice(self.options, 12)]
         return "expected one of " + ", ".join(few) + (", ..." if len(self.options) > 12 else "")
 
     def position(self, answer: Any) -> int:
@@ -96,7 +92,7 @@ class Options:
         return self.index[typed(answer)]
 
     def text(self) -> str:
-        few = [show(option) for option in itertools.islice(self.options, 8)]
+        few = [repr(option) for option in itertools.islice(self.options, 8)]
         return "[" + ", ".join(few) + (f", ... {len(self.options)} options" if len(self.options) > 8 else "") + "]"
 
 
@@ -131,7 +127,7 @@ class IntegerRange:
 
     def parse(self, answer: Any) -> int:
         if type(answer) is not int or not self.low <= answer <= self.high:
-            raise ValueError(f"got {show(answer)} ({type(answer).__name__}), {self.expected()}")
+            raise ValueError(f"got {answer!r} ({type(answer).__name__}), {self.expected()}")
         return answer
 
     def expected(self) -> str:
@@ -169,7 +165,7 @@ class RealRange:
 
     def parse(self, answer: Any) -> float:
         if isinstance(answer, bool) or not isinstance(answer, int | float) or not self.low <= answer <= self.high:
-            raise ValueError(f"got {show(answer)} ({type(answer).__name__}), {self.expected()}")
+            raise ValueError(f"got {answer!r} ({type(answer).__name__}), {self.expected()}")
         return float(answer)
 
     def expected(self) -> str:

@@ -82,7 +82,7 @@ class FactTable:
         known = self._known.get(id(node))
         if known is None:
             names: set[str] = set()
-            unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not has_node_or_node(node.node))
+            unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not is_node_or_container(node.node))
             is_open = unknown or asks(node)
             for child in children(node):
                 facts = self._find(child)
@@ -96,7 +96,7 @@ class FactTable:
         return known[1]
 
 
-def has_node_or_node(node: Any) -> bool:
+def is_node_or_container(node: Any) -> bool:
     return isinstance(node, Node | Mapping | list | tuple)
 
 

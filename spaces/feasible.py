@@ -201,6 +201,6 @@ def redraw_path(constraints: list[Constraint], answers: Answers) -> str:
     )
 
 
-def nothing(decision_path: str, compiler: Compiler) -> Infeasible:
+def no_completion(path: str, compiler: Compiler) -> Infeasible:
     texts = sorted({c.text() for constraints in compiler.constraints.values() for c in constraints})
-    return Infeasible(f"{decision_path}: no answer leaves anything that the constraints allow: {'; '.join(texts)}")
+    return Infeasible(f"{path}: no answer leaves anything that the constraints allow: {'; '.join(texts)}")

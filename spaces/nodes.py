@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -247,8 +248,6 @@ class Permute(Node):
     decision: Options
 
     def __init__(self, *members: Any, name: str | None = None, **named_members: Any) -> None:
-        import itertools
-
         check_name(name, "Permute")
         all_members = members_of(members, named_members, "Permute")
         if not 1 <= len(all_members) <= 8:
@@ -329,6 +328,15 @@ class Lazy(Node):
             check_value(argument, "Lazy")
             check_finite(argument, name)
         self._set(function=function, arguments=dict(arguments))
+
+    def expand(self, values: Mapping[str, Any], where: str) -> Any:
+        """What the function returns for the values of the arguments; `where` goes into the error that it raises."""
+        try:
+            return self.function(**values)
+        except Exception as error:
+            call = ", ".join([f"{k}={v!r}" for k, v in values.items()])
+            name = getattr(self.function, "__name__", repr(self.function))
+            raise SpaceError(f"{where}: Lazy's {name}({call}) raised {type(error).__name__}: {error}") from error
 
     def __repr__(self) -> str:
         inside = [f"{k}={v!r}" for k, v in self.arguments.items()]

@@ -238,12 +238,7 @@ def settled(value: Any, size: Any) -> Any:
 
 def call(site: Site, node: Derived, values: list[Any]) -> Any:
     """The value of a Derived; a closed node that it returns is resolved at its place."""
-    positional = values[: len(node.operands)]
-    try:
-        result = node.function(*positional, **dict(zip(node.values, values[len(node.operands) :], strict=True)))
-    except Exception as error:
-        name = getattr(node.function, "__name__", repr(node.function))
-        raise SpaceError(f"{site.place or 'root'}: Derived's {name} raised {type(error).__name__}: {error}") from error
+    result = node.compute(values, site.place or "root")
     if not has_node(result):
         return result
     if site.facts.of(result).open:
@@ -277,18 +272,8 @@ def expand_lazy(site: Site, node: Lazy, suffix: str, arguments: Mapping[str, Any
     key = f"={suffix}"
     inside = site.children.get(key)
     if inside is None:
-        name = getattr(node.function, "__name__", repr(node.function))
-        try:
-            expansion = node.function(**arguments)
-        except Exception as error:
-            raise SpaceError(
-                f"{site.place or 'root'}: Lazy's {name}({show_call(arguments)}) raised {type(error).__name__}: {error}"
-            ) from error
+        expansion = node.expand(arguments, site.place or "root")
         inside = site.children[key] = Site(
             expansion, site.place + suffix, site.path + suffix, site.frame, site.owner, site.facts
         )
     return inside
-
-
-def show_call(arguments: Mapping[str, Any]) -> str:
-    return ", ".join([f"{k}={v!r}" for k, v in arguments.items()])

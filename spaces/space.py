@@ -16,7 +16,7 @@ from archsearch.spaces.decisions import Decision, frozen
 from archsearch.spaces.describe import describe
 from archsearch.spaces.encode import encode
 from archsearch.spaces.facts import FactTable
-from archsearch.spaces.feasible import Feasibility, nothing, redraw_path
+from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint
 from archsearch.spaces.require import as_requirements
@@ -122,7 +122,7 @@ class Space:
 
         def ask(decision: Decision, path: str) -> Any:
             if decision.size == 0:
-                raise nothing(path, compiler)
+                raise no_completion(path, compiler)
             return decision.options[0] if decision.size == 1 else decide(decision, path)  # type: ignore[index]
 
         program = compiler.program(compiler.root)

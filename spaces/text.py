@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ def list_decisions(compiler: Compiler, limit: int = MAX_LISTED) -> tuple[list[Li
     """
     listed: dict[str, Listed] = {}
     visited: set[tuple[int, str]] = set()
+    entered: set[str] = set()
     stack: list[Any] = [iter(compiler.program(compiler.root))]
     complete = True
     steps_left = 20 * limit
@@ -63,8 +65,8 @@ def list_decisions(compiler: Compiler, limit: int = MAX_LISTED) -> tuple[list[Li
                     stack.append(iter(step.programs[answer]))
         elif step.kind == ENTER:
             assert step.programs is not None
-            if step.path not in [p for _, p in visited]:
-                visited.add((0, step.path))
+            if step.path not in entered:
+                entered.add(step.path)
                 stack.append(iter(step.programs[None]))
         else:
             complete = turn(step, listed, stack) and complete
@@ -73,8 +75,6 @@ def list_decisions(compiler: Compiler, limit: int = MAX_LISTED) -> tuple[list[Li
 
 def turn(step: Step, listed: Mapping[str, Listed], stack: list[Any]) -> bool:
     """Follow what is computed under every answer that it reads, where those are few."""
-    import itertools
-
     assert step.programs is not None
     assert step.key is not None
     options = [listed[path].decision.options for path in step.reads if path in listed]

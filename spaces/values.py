@@ -182,6 +182,15 @@ class Derived(Value):
         """The operands with the step that each adds to the place."""
         return [(f"[{i}]", v) for i, v in enumerate(self.operands)] + [(f".{k}", v) for k, v in self.values.items()]
 
+    def compute(self, values: Sequence[Any], where: str) -> Any:
+        """The value for those of `children()`; `where` goes into the error that the function raises."""
+        count = len(self.operands)
+        try:
+            return self.function(*values[:count], **dict(zip(self.values, values[count:], strict=True)))
+        except Exception as error:
+            name = getattr(self.function, "__name__", repr(self.function))
+            raise SpaceError(f"{where}: Derived's {name} raised {type(error).__name__}: {error}") from error
+
     def __repr__(self) -> str:
         inside = [repr(v) for v in self.operands] + [f"{k}={v!r}" for k, v in self.values.items()]
         return f"Derived({', '.join([getattr(self.function, '__name__', repr(self.function)), *inside])})"

@@ -57,7 +57,6 @@ def test_it_is_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert 0.1 < accuracy <= 1
 
 
-@pytest.mark.slow
 def test_the_main_job_finds_a_network_above_98_percent(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, EXAMPLE], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

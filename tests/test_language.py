@@ -141,6 +141,16 @@ def test_grammars() -> None:
         draw(range(200))
 
 
+def test_a_function_that_fails_is_said_in_sampling_and_in_counting() -> None:
+    lazy = Space({"x": Lazy(lambda n: {1: None}[n], n=Integer(1, 2))})
+    derived = Space(Repeat(nn.Linear(Choice([1, 2])), Derived(lambda n: 1 // (n - 1), n=Integer(1, 2))))
+    for space, said in ((lazy, r"Lazy's <lambda>\(n=2\) raised KeyError"), (derived, "raised ZeroDivisionError")):
+        with pytest.raises(SpaceError, match=said):
+            space.size()
+        with pytest.raises(SpaceError, match=said):
+            list(space.enumerate())
+
+
 def test_deep_nesting_is_walked() -> None:
     node: Any = nn.Linear(Choice([1, 2]))
     for _ in range(3_000):

@@ -70,6 +70,7 @@ def test_a_dead_process_that_nobody_waited_for_is_dead(store: Path, holder: subp
     holder.kill()
     os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
     study(store).run(trials=1)
+    assert [(trial.state, trial.attempts) for trial in study(store).trials] == [("done", 2)]
 
 
 def test_a_process_is_told_from_a_later_one_of_its_number() -> None:

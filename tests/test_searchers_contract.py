@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from archsearch.errors import SpaceError
+from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.random import Random
-from archsearch.spaces.nodes import Boolean, Choice, Integer, Real
+from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Real, Sequential
 from archsearch.spaces.space import Space
 from archsearch.testing import SearcherContract
 
@@ -38,6 +38,33 @@ def test_a_random_proposal_depends_on_seed_and_number_alone() -> None:
     assert [search.ask(number, []) for number in (7, 3, 7)] == [Proposal(a) for a in expected]
     other = Random().start(problem(space, seed=6)).ask(7, [])
     assert other != Proposal(expected[0])
+
+
+def grammar() -> Choice:
+    """Branches more than it ends: many draws have no end."""
+    return Choice({"end": None, "more": Sequential(Lazy(grammar), Lazy(grammar), Lazy(grammar))})
+
+
+def test_random_draws_again_where_a_grammar_does_not_end() -> None:
+    space = Space({"x": Integer(1, 10**6), "model": Lazy(grammar)}, max_decisions=200)
+    endless = [number for number in range(40) if not ends(space, number)]
+    assert endless
+    search = Random().start(problem(space))
+    assert all([search.ask(number, []) is not None for number in range(40)])
+
+    def always() -> Sequential:
+        return Sequential(Lazy(always))
+
+    with pytest.raises(EndlessSpace):
+        Random().start(problem(Space(Lazy(always), max_decisions=50))).ask(0, [])
+
+
+def ends(space: Space, number: int) -> bool:
+    try:
+        space.sample(stream(0, number))
+    except EndlessSpace:
+        return False
+    return True
 
 
 def test_random_is_uniform_over_each_decision() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from archsearch import nn
 from archsearch.errors import SpaceChanged
+from archsearch.searchers.contract import Problem, Search
 from archsearch.spaces.nodes import Choice, Derived, Integer, Sequential
 from archsearch.spaces.space import Space
 from archsearch.study import Study
@@ -56,10 +58,30 @@ def test_many_differences_are_counted(store: Path) -> None:
 
 def test_the_same_space_declared_anew_goes_on(store: Path) -> None:
     for target in (2, 4):
-        space = Space(Sequential(nn.Linear(Choice([3, 5])), nn.ReLU()), input_shape=(4,))
+        space = Space(Sequential(nn.Linear(Choice([3, 5, 7, 9])), nn.ReLU()), input_shape=(4,))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            Study(space, lambda trial: 1.0, store=store).run(trials=target)
+            one = Study(space, lambda trial: 1.0, store=store)
+            one.run(trials=target)
+        assert len(one.trials) == target
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A searcher that cannot start."""
+
+    def start(self, problem: Problem) -> Search:
+        raise ValueError("cannot start")
+
+
+def test_a_search_that_cannot_start_leaves_nothing_behind(store: Path) -> None:
+    space = Space({"a": Integer(0, 3)})
+    for _ in range(2):  # the second time too: the first let go of the study
+        with pytest.raises(ValueError, match="cannot start"):
+            Study(space, lambda trial: 1.0, searcher=Broken(), store=store).run(trials=1)
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
+    Study(space, lambda trial: 1.0, store=store).run(trials=1)
 
 
 def double(n: int) -> int:
