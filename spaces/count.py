@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from archsearch.errors import SizeTooHard, SpaceError
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.facts import FactTable, children, function_key
+from archsearch.spaces.mentions import NOTHING, Context, Keep, Mentions, Restart, is_indexed, opened_by
 from archsearch.spaces.node import Node, deep_recursion, has_node
 from archsearch.spaces.nodes import (
     Choice,
@@ -42,41 +43,6 @@ REACHED = ("reached",)
 Number = int | float
 Env = frozenset[Any]
 Table = dict[Env, Number]
-Names = frozenset[Any]
-
-
-class Keep(NamedTuple):
-    """What is still to come: the keys that come up, and of which the answer matters."""
-
-    names: Names
-    values: Names
-
-    def plus(self, other: Keep) -> Keep:
-        return (
-            other
-            if not self.names
-            else self
-            if not other.names
-            else Keep(self.names | other.names, self.values | other.values)
-        )
-
-
-NOTHING = Keep(frozenset(), frozenset())
-
-
-class Context(NamedTuple):
-    """What names mean at a node (`scopes`), and the constraints that hold there."""
-
-    scopes: Mapping[str, Any]
-    level: int
-    constraints: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...]
-
-    def key(self, name: str) -> Any:
-        return self.scopes.get(name, name)
-
-
-class Restart(Exception):
-    """An expansion mentions a name that was not known to come up."""
 
 
 def multiply(a: Number, b: Number) -> Number:
@@ -98,15 +64,11 @@ class Count:
         self.root = with_named_keys(root, require)
         self.expansions: dict[Any, Any] = {}
         self.expanding: set[Any] = set()
-        self.hidden = NOTHING
-        self.contexts: dict[Any, Context] = {}
-        constraints = tuple([(r.function, tuple(r.names)) for r in require])
-        self.top = self.intern(("top",), lambda: Context({}, 0, constraints))
+        self.mentions = Mentions(require, self.facts)
         self.reset()
 
     def reset(self) -> None:
         self.memo: dict[Any, Table] = {}
-        self.mention_memo: dict[Any, Keep] = {}
         self.expanding.clear()
         self.num_states = 0
         self.carried: Tally[Any] = Tally()
@@ -116,7 +78,7 @@ class Count:
         with deep_recursion():
             while True:
                 try:
-                    table = self.ways(self.root, self.top, frozenset(), NOTHING)
+                    table = self.ways(self.root, self.mentions.top, frozenset(), NOTHING)
                 except Restart:
                     self.reset()
                     continue
@@ -125,70 +87,12 @@ class Count:
                     result = math.inf if math.inf in (result, ways) else result + ways
                 return result
 
-    def intern(self, key: Any, make: Callable[[], Context]) -> Context:
-        if key not in self.contexts:
-            self.contexts[key] = make()
-        return self.contexts[key]
-
-    def mentions(self, node: Any, context: Context) -> Keep:
-        """The keys that a node mentions, and of which it needs the answer."""
-        if not has_node(node):
-            return NOTHING
-        key = (id(node), id(context))
-        known = self.mention_memo.get(key)
-        if known is None:
-            known = self.mention_memo[key] = self.find_mentions(node, context)
-        return known
-
-    def find_mentions(self, node: Any, context: Context) -> Keep:
-        result = NOTHING
-        if isinstance(node, Scope):
-            inner = self.scope_context(node, context)
-            inside = self.mentions(node.node, inner)
-            own = {inner.key(name) for name in node.names}
-            return Keep(inside.names - own, inside.values - own)
-        if isinstance(node, Shared):
-            inside = self.mentions(node.node, self.shared_context(context))
-            return Keep(inside.names | {("shared", context.key(node.name))}, inside.values)
-        for child in children(node):
-            result = result.plus(self.mentions(child, context))
-        if isinstance(node, Lazy) or (isinstance(node, Repeat) and is_indexed(node)):
-            result = result.plus(self.hidden)
-        if isinstance(node, Lazy):
-            result = Keep(result.names, result.names)
-        if (
-            isinstance(node, Repeat)
-            and isinstance(node.times, Node)
-            and (is_indexed(node) or self.facts.of(node.node).open)
-        ):
-            times = self.mentions(node.times, context)
-            result = result.plus(Keep(times.names, times.names))
-        name = getattr(node, "name", None)
-        if name is not None:
-            base = context.key(name)
-            if isinstance(node, Subset):
-                members = frozenset([(base, step) for step in node.members])
-                result = result.plus(Keep(members, members))
-            else:
-                asked = frozenset([base])
-                opens = any([self.facts.of(branch).open for branch in opened_by(node)])
-                result = result.plus(Keep(asked, asked if opens else frozenset()))
-        return result
-
-    def partners(self, names: Names, context: Context) -> Names:
-        """The keys that constraints tie to `names`, and `names`."""
-        result = set(names)
-        for _, keys in context.constraints:
-            if not names.isdisjoint(keys):
-                result.update(keys)
-        return frozenset(result)
-
     def ways(self, node: Any, context: Context, env: Env, keep: Keep) -> Table:
         """The table of a node after `env`; keys of `keep` survive in it."""
         if not has_node(node) or not self.facts.of(node).open:
             return {env: 1}
-        mentioned = self.mentions(node, context)
-        related = self.partners(mentioned.names, context)
+        mentioned = self.mentions.of(node, context)
+        related = self.mentions.partners(mentioned.names, context)
         inner = frozenset([pair for pair in env if pair[0] in related])
         wanted = Keep(keep.names & related, keep.values & related)
         key = (id(node), id(context), inner, wanted)
@@ -238,7 +142,7 @@ class Count:
         laters = []
         for node in reversed(nodes):
             laters.append(later)
-            later = later.plus(self.mentions(node, context))
+            later = later.plus(self.mentions.of(node, context))
         for node, after in zip(nodes, reversed(laters), strict=True):
             states = self.step(states, node, context, after)
         return states
@@ -261,27 +165,13 @@ class Count:
             case Lazy():
                 return self.of_lazy(node, context, env, keep)
             case Scope():
-                return self.ways(node.node, self.scope_context(node, context), env, keep)
+                return self.ways(node.node, self.mentions.scope_context(node, context), env, keep)
             case Shared():
                 mark = (("shared", context.key(node.name)), REACHED)
                 if mark in env:
                     return {env: 1}
-                return self.ways(node.node, self.shared_context(context), env | {mark}, keep)
+                return self.ways(node.node, self.mentions.shared_context(context), env | {mark}, keep)
         return self.chain(children(node), context, env, keep)
-
-    def scope_context(self, node: Scope, context: Context) -> Context:
-        level = context.level + 1
-        scopes = {**context.scopes, **{name: (name, level) for name in node.names}}
-
-        def make() -> Context:
-            own = tuple([(r.function, tuple([scopes.get(n, n) for n in r.names])) for r in node.require])
-            return Context(scopes, level, context.constraints + own)
-
-        return self.intern((id(context), node.names, tuple([id(r) for r in node.require])), make)
-
-    def shared_context(self, context: Context) -> Context:
-        top = self.top.constraints
-        return self.intern(("shared", context.level), lambda: Context({}, context.level, top))
 
     def answer(self, env: Env, key: Any) -> Any:
         for known, answer in env:
@@ -325,7 +215,7 @@ class Count:
         waited = key is not None and (
             key in keep.values
             or any([key in keys for _, keys in context.constraints])
-            or any([key in self.mentions(branch, context).values for branch in inside])
+            or any([key in self.mentions.of(branch, context).values for branch in inside])
         )
         if size == math.inf:
             return {env | {(key, REACHED)} if key is not None else env: math.inf}
@@ -349,7 +239,7 @@ class Count:
         if not is_indexed(node) and not self.facts.of(node.node).open:
             return self.chain([node.times], context, env, keep)
         table: Table = {}
-        body = self.hidden if is_indexed(node) else self.mentions(node.node, context)
+        body = self.mentions.hidden if is_indexed(node) else self.mentions.of(node.node, context)
         for (start, count), ways in self.values(node.times, context, env, keep.plus(body)).items():
             try:
                 check_count(count)
@@ -367,10 +257,10 @@ class Count:
                 key = (id(node), i)
                 if key not in self.expansions:
                     self.expansions[key] = node.copy(i)
-                nodes.append(self.reveal(self.expansions[key], context))
+                nodes.append(self.mentions.reveal(self.expansions[key], context))
             return self.chain(nodes, context, env, keep)
-        mentioned = self.mentions(node.node, context)
-        if not self.partners(mentioned.names, context) and count:
+        mentioned = self.mentions.of(node.node, context)
+        if not self.mentions.partners(mentioned.names, context) and count:
             (ways,) = self.ways(node.node, context, frozenset(), NOTHING).values() or (0,)
             return {env: ways if ways == math.inf else ways**count} if ways else {}
         states: Table = {env: 1}
@@ -383,7 +273,7 @@ class Count:
         members = list(node.members.items())
         states: dict[int, Table] = {0: {env: 1}}
         for i, (step, member) in enumerate(members):
-            later = keep.plus(self.mentions_of([m for _, m in members[i + 1 :]], context))
+            later = keep.plus(self.mentions.of_all([m for _, m in members[i + 1 :]], context))
             if base is not None:
                 own = frozenset([(base, s) for s, _ in members[i + 1 :]])
                 later = later.plus(Keep(own, own))
@@ -412,16 +302,10 @@ class Count:
                 add(result, end, ways)
         return result
 
-    def mentions_of(self, nodes: list[Any], context: Context) -> Keep:
-        result = NOTHING
-        for node in nodes:
-            result = result.plus(self.mentions(node, context))
-        return result
-
     def of_lazy(self, node: Lazy, context: Context, env: Env, keep: Keep) -> Table:
         names = list(node.arguments)
         table: Table = {}
-        started = self.values(list(node.arguments.values()), context, env, keep.plus(self.hidden))
+        started = self.values(list(node.arguments.values()), context, env, keep.plus(self.mentions.hidden))
         for (start, arguments), ways in started.items():
             call = dict(zip(names, arguments, strict=True))
             key = (function_key(node.function), tuple([(n, typed(v)) for n, v in call.items()]))
@@ -434,20 +318,12 @@ class Count:
                         f"{node!r} has more than {MAX_EXPANSIONS} expansions; estimate_size() gives an estimate"
                     )
                 self.expansions[key] = node.expand(call, repr(node))
-            inside = self.reveal(self.expansions[key], context)
+            inside = self.mentions.reveal(self.expansions[key], context)
             self.expanding.add(key)
             for end, more in self.ways(inside, context, start, keep).items():
                 add(table, end, multiply(ways, more))
             self.expanding.discard(key)
         return table
-
-    def reveal(self, node: Any, context: Context) -> Any:
-        """Note the names of an expansion; names that were not known to come up make the count start again."""
-        mentioned = self.mentions(node, context)
-        if not mentioned.names <= self.hidden.names or not mentioned.values <= self.hidden.values:
-            self.hidden = self.hidden.plus(mentioned)
-            raise Restart
-        return node
 
     def values(self, node: Any, context: Context, env: Env, keep: Keep) -> dict[tuple[Env, Any], Number]:
         """Like `ways`, with the value of the node told apart."""
@@ -483,7 +359,7 @@ class Count:
             parts = [child for _, child in node.children()] if isinstance(node, Derived) else list(node)
             states: dict[tuple[Env, Any], Number] = {(env, ()): 1}
             for i, part in enumerate(parts):
-                later = keep.plus(self.mentions_of(parts[i + 1 :], context))
+                later = keep.plus(self.mentions.of_all(parts[i + 1 :], context))
                 following: dict[tuple[Env, Any], Number] = {}
                 for (start_env, so_far), ways in states.items():
                     for (end, value), more in self.values(part, context, start_env, later).items():
@@ -496,7 +372,7 @@ class Count:
                 else:
                     put(end, values, ways)
             return result
-        if self.mentions(node, context).names:
+        if self.mentions.of(node, context).names:
             raise SizeTooHard(f"{node!r} shares names and something branches on its value: not counted exactly")
         from archsearch.spaces.space import Space
 
@@ -504,16 +380,6 @@ class Count:
             value = arch.values
             put(env, tuple(value) if isinstance(value, list) else value, 1)
         return result
-
-
-def opened_by(node: Any) -> list[Any]:
-    """What the answers of a decision open."""
-    return [node.node] if isinstance(node, Optional) else list((getattr(node, "branches", None) or {}).values())
-
-
-def is_indexed(node: Repeat) -> bool:
-    """A Repeat over a function of the index."""
-    return callable(node.node) and not isinstance(node.node, Node)
 
 
 def plain(key: Any) -> Any:
