@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StudyLocked,
         UsageError,
     )
+    from archsearch.spaces.graph import Graph, Vertex
     from archsearch.spaces.modules import module
     from archsearch.spaces.nodes import (
         Boolean,
@@ -66,6 +67,7 @@ __all__ = [
     "Choice",
     "Derived",
     "EndlessSpace",
+    "Graph",
     "Infeasible",
     "Integer",
     "Lazy",
@@ -93,6 +95,7 @@ __all__ = [
     "Tensor",
     "Trial",
     "UsageError",
+    "Vertex",
     "elastic",
     "input",
     "module",
@@ -110,6 +113,7 @@ _ORIGIN = {
             "ArchsearchError AssignmentError BuildError EndlessSpace Infeasible ShapeError SingleArchitecture "
             "SizeTooHard SpaceChanged SpaceError StoreError StudyError StudyLocked UsageError"
         ),
+        "archsearch.spaces.graph": "Graph Vertex",
         "archsearch.spaces.modules": "module",
         "archsearch.spaces.nodes": (
             "Boolean Choice Derived Integer Lazy Optional Parallel Permute Real Repeat Require Residual Scope "

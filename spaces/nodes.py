@@ -201,6 +201,14 @@ class Residual(Node):
 MERGES = ("add", "mul", "concat")
 
 
+def check_merge(merge: object, dim: int | None, what: str) -> None:
+    """How several values become one: a word, or a module of many inputs."""
+    if (isinstance(merge, str) and merge not in MERGES) or not isinstance(merge, str | Node):
+        raise SpaceError(f"{what}(merge=...) is one of {MERGES} or a module, but got {merge!r}")
+    if dim is not None and merge != "concat":
+        raise SpaceError(f"{what}(dim=...) belongs to merge='concat', but got {merge=!r}")
+
+
 class Parallel(Node):
     """Branches over one input, merged. Items (of a Repeat, Permute or Subset) are so many branches.
 
@@ -219,13 +227,7 @@ class Parallel(Node):
             raise SpaceError("Parallel needs at least one branch, but got none")
         for branch in (*branches, *named_branches.values()):
             check_part(branch, "Parallel")
-        if isinstance(merge, str):
-            if merge not in MERGES:
-                raise SpaceError(f"Parallel(merge=...) is one of {MERGES} or a module, but got {merge!r}")
-        elif not isinstance(merge, Node):
-            raise SpaceError(f"Parallel(merge=...) is one of {MERGES} or a module, but got {merge!r}")
-        if dim is not None and merge != "concat":
-            raise SpaceError(f"Parallel(dim=...) belongs to merge='concat', but got {merge=!r}")
+        check_merge(merge, dim, "Parallel")
         self._set(members=members_of(branches, named_branches, "Parallel"), merge=merge, dim=dim)
 
     def __repr__(self) -> str:

@@ -80,4 +80,48 @@ class Once:
     part: Part
 
 
-Part: TypeAlias = Leaf | Chain | Skip | Branches | Once | None
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An edge of a Dag.
+
+    `source` is the name of an input or of a vertex; `part` the operation on the way (None: the value as it is).
+    The place of the part extends its reader's by ``.source``, or by several steps (``.inputs[0].op``,
+    ``.inputs[0].present.op``) where the source was decided or is read twice.
+    """
+
+    source: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What reads in a Dag: a live vertex, or an output.
+
+    The values that `links` bring are merged ("add", "mul", "concat" over `dim`, or a part of many inputs, at
+    ``.merge``; one value needs no word), then go through `op`, at ``.op``. A vertex without links is a source
+    of its own: `op` takes no inputs. `name` is "" for the only output.
+    """
+
+    name: str
+    place: str
+    links: tuple[Link, ...]
+    merge: Part | str
+    dim: int | None
+    op: Part = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    """A graph: what is live of it, vertices in the order of computing.
+
+    `inputs` are the names of what reaches it, in order. The vertex `v` stands at ``.v``, the only output at
+    ``.outputs``, a named one at ``.outputs.name``; with named outputs the result is a dict of them.
+    """
+
+    place: str
+    inputs: tuple[str, ...]
+    vertices: tuple[Joint, ...]
+    outputs: tuple[Joint, ...]
+
+
+Part: TypeAlias = Leaf | Chain | Skip | Branches | Once | Dag | None
