@@ -4,23 +4,28 @@ Products are wrong once names are shared, so a node's count is a table: given wh
 the names that it mentions, the ways to answer it, by what is known afterwards of the names that come up
 again. Of a name that nothing branches on later one bit is kept: reached, or not. Tables are remembered by
 node, so forty equal layers are counted once (LANGUAGE.md section 6).
+
+The ways in a table are numbers, or a forest from which architectures are drawn (`archsearch.spaces.ways`):
+everything is combined by `add`, `multiply`, `power` and `inside`, and only what is asked makes one or the other.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 from archsearch.errors import SizeTooHard, SpaceError
+from archsearch.spaces.count_values import tuples_of, values_of
 from archsearch.spaces.decisions import typed
-from archsearch.spaces.facts import FactTable, children, function_key
+from archsearch.spaces.facts import FactTable, function_key
 from archsearch.spaces.mentions import NOTHING, Context, Keep, Mentions, Restart, is_indexed, opened_by
-from archsearch.spaces.node import Node, deep_recursion, has_node
+from archsearch.spaces.named_keys import with_named_keys
+from archsearch.spaces.node import deep_recursion, has_node
 from archsearch.spaces.nodes import (
     Choice,
-    Derived,
     Integer,
     Lazy,
     Optional,
@@ -31,35 +36,47 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
     check_count,
-    is_decision,
 )
+from archsearch.spaces.parts import Stands, parts
 from archsearch.spaces.program import num_subsets
 from archsearch.spaces.require import Require
+from archsearch.spaces.resolve import show_value
+from archsearch.spaces.ways import (
+    Answer,
+    AnyAnswer,
+    Endless,
+    Env,
+    Forest,
+    InScope,
+    InShared,
+    Number,
+    Table,
+    Ways,
+    add,
+    inside,
+    multiply,
+    number_of,
+    plus,
+    power,
+)
 
 MAX_STATES = 1_000_000
 MAX_EXPANSIONS = 10_000
 REACHED = ("reached",)
 
-Number = int | float
-Env = frozenset[Any]
-Table = dict[Env, Number]
-
-
-def multiply(a: Number, b: Number) -> Number:
-    return math.inf if a == math.inf or b == math.inf else a * b
-
-
-def add(table: Table, env: Env, ways: Number) -> None:
-    if ways:
-        before = table.get(env, 0)
-        table[env] = math.inf if before == math.inf or ways == math.inf else before + ways
-
 
 class Count:
-    """Counts one space."""
+    """Counts one space.
 
-    def __init__(self, root: Any, require: Iterable[Require]) -> None:
+    Args:
+        root: its root.
+        require: its constraints.
+        draws: count with forests, of which architectures are drawn; a Real counts as one answer then.
+    """
+
+    def __init__(self, root: Any, require: Iterable[Require], draws: bool = False) -> None:
         require = tuple(require)
+        self.draws = draws
         self.facts = FactTable()
         self.root = with_named_keys(root, require)
         self.expansions: dict[Any, Any] = {}
@@ -75,6 +92,10 @@ class Count:
 
     def total(self) -> Number:
         """The number of architectures; math.inf with a Real or an endless grammar."""
+        return number_of(self.root_ways())
+
+    def root_ways(self) -> Ways:
+        """The ways of the whole space; 0 where the constraints allow nothing."""
         with deep_recursion():
             while True:
                 try:
@@ -82,10 +103,7 @@ class Count:
                 except Restart:
                     self.reset()
                     continue
-                result: Number = 0
-                for ways in table.values():
-                    result = math.inf if math.inf in (result, ways) else result + ways
-                return result
+                return reduce(plus, table.values()) if table else 0
 
     def ways(self, node: Any, context: Context, env: Env, keep: Keep) -> Table:
         """The table of a node after `env`; keys of `keep` survive in it."""
@@ -134,24 +152,25 @@ class Count:
                 kept.append((key, REACHED))
         return frozenset(kept)
 
-    def chain(self, nodes: list[Any], context: Context, env: Env, keep: Keep) -> Table:
+    def chain(self, nodes: Iterable[Stands], context: Context, env: Env, keep: Keep) -> Table:
         """One node after the other."""
         states: Table = {env: 1}
-        nodes = [node for node in nodes if has_node(node) and self.facts.of(node).open]
+        nodes = [(step, node) for step, node in nodes if has_node(node) and self.facts.of(node).open]
         later = keep
         laters = []
-        for node in reversed(nodes):
+        for _, node in reversed(nodes):
             laters.append(later)
             later = later.plus(self.mentions.of(node, context))
-        for node, after in zip(nodes, reversed(laters), strict=True):
-            states = self.step(states, node, context, after)
+        for (step, node), after in zip(nodes, reversed(laters), strict=True):
+            states = self.follow(states, step, node, context, after)
         return states
 
-    def step(self, states: Table, node: Any, context: Context, keep: Keep) -> Table:
+    def follow(self, states: Table, step: str, node: Any, context: Context, keep: Keep) -> Table:
+        """`states`, then the node that stands at `step`."""
         following: Table = {}
         for env, ways in states.items():
             for after, more in self.ways(node, context, env, keep).items():
-                add(following, self.project(after, keep, context), multiply(ways, more))
+                add(following, self.project(after, keep, context), multiply(ways, inside(step, more)))
         return following
 
     def count(self, node: Any, context: Context, env: Env, keep: Keep) -> Table:
@@ -165,13 +184,15 @@ class Count:
             case Lazy():
                 return self.of_lazy(node, context, env, keep)
             case Scope():
-                return self.ways(node.node, self.mentions.scope_context(node, context), env, keep)
+                table = self.ways(node.node, self.mentions.scope_context(node, context), env, keep)
+                return {e: InScope(node.names, w) if isinstance(w, Forest) else w for e, w in table.items()}
             case Shared():
                 mark = (("shared", context.key(node.name)), REACHED)
                 if mark in env:
                     return {env: 1}
-                return self.ways(node.node, self.mentions.shared_context(context), env | {mark}, keep)
-        return self.chain(children(node), context, env, keep)
+                table = self.ways(node.node, self.mentions.shared_context(context), env | {mark}, keep)
+                return {e: InShared(node.name, w) if isinstance(w, Forest) else w for e, w in table.items()}
+        return self.chain(parts(node), context, env, keep)
 
     def answer(self, env: Env, key: Any) -> Any:
         for known, answer in env:
@@ -192,61 +213,79 @@ class Count:
                     return None
         return env
 
-    def branches(self, node: Any) -> list[tuple[Any, Any]]:
+    def given(self, name: str | None, answer: Any, step: str = "") -> Ways:
+        """The one way to give an answer of the decision at this place (or called `name`)."""
+        return Answer(name, answer, step) if self.draws else 1
+
+    def endless(self, reason: str) -> Ways:
+        return Endless(reason) if self.draws else math.inf
+
+    def branches(self, node: Any) -> list[tuple[Any, Stands]]:
         """The answers of a decision with what each opens."""
         if isinstance(node, Optional):
-            return [(False, None), (True, node.node)]
-        inside = getattr(node, "branches", None)
-        return [(answer, inside[answer] if inside else None) for answer in node.decision.options]
+            return [(False, ("", None)), (True, (".present", node.node))]
+        within = getattr(node, "branches", None)
+        return [(a, (f".{a}", within[a]) if within else ("", None)) for a in node.decision.options]
+
+    def check_size(self, node: Any) -> None:
+        """Refuse to count the answers of a decision one by one where they are too many."""
+        size = node.decision.size
+        if size > MAX_STATES:
+            raise SizeTooHard(f"{node!r} has {size} answers, and something later depends on which: too many to count")
 
     def of_decision(self, node: Any, context: Context, env: Env, keep: Keep) -> Table:
-        after = list(node.members.values()) if isinstance(node, Permute) else []
-        inside = opened_by(node)
-        opens = any([self.facts.of(branch).open for branch in inside])
+        after = list(node.members.items()) if isinstance(node, Permute) else []
+        opened = opened_by(node)
+        opens = any([self.facts.of(branch).open for branch in opened])
         size = 2 if isinstance(node, Optional) else node.decision.size
         key = context.key(node.name) if node.name is not None and size > 1 else None
         known = None if key is None else self.answer(env, key)
         table: Table = {}
         if known is not None:
-            branch = {typed(a): b for a, b in self.branches(node)}[known] if opens else None
-            return self.chain([branch, *after], context, env, keep)
+            branches = [branch for answer, branch in self.branches(node) if typed(answer) == known] if opens else []
+            return self.chain([*branches, *after], context, env, keep)
         if size == 1:
-            return self.chain([*inside, *after], context, env, keep)
+            return self.chain([*[branch for _, branch in self.branches(node)], *after], context, env, keep)
+        constrained = any([key in keys for _, keys in context.constraints])
         waited = key is not None and (
             key in keep.values
-            or any([key in keys for _, keys in context.constraints])
-            or any([key in self.mentions.of(branch, context).values for branch in inside])
+            or constrained
+            or any([key in self.mentions.of(branch, context).values for branch in opened])
         )
-        if size == math.inf:
-            return {env | {(key, REACHED)} if key is not None else env: math.inf}
-        if not waited and not opens:
+        if size == math.inf or (not waited and not opens):
             start = env if key is None else env | {(key, REACHED)}
+            answers: Ways = AnyAnswer(node.name, node.decision) if self.draws else size
+            if size == math.inf and constrained and self.draws:
+                answers = self.endless(f"a constraint reads {node!r}, and what it allows of a Real is not counted")
             for end, ways in self.chain(after, context, start, keep).items():
-                add(table, end, multiply(size, ways))
+                add(table, end, multiply(answers, ways))
             return table
-        if size > MAX_STATES:
-            raise SizeTooHard(f"{node!r} has {size} answers, and something later depends on which: too many to count")
+        self.check_size(node)
         for answer, branch in self.branches(node):
             start_env: Env | None = env
             if key is not None:
                 start_env = self.decided(env, key, typed(answer) if waited else REACHED, context)
             if start_env is not None:
+                given = self.given(node.name, answer)
                 for end, ways in self.chain([branch, *after], context, start_env, keep).items():
-                    add(table, end, ways)
+                    add(table, end, multiply(given, ways))
         return table
 
     def of_repeat(self, node: Repeat, context: Context, env: Env, keep: Keep) -> Table:
+        times = node.times
+        plain_times = isinstance(times, Choice | Integer) and getattr(times, "branches", None) is None
+        step = "" if plain_times else ".times"
         if not is_indexed(node) and not self.facts.of(node.node).open:
-            return self.chain([node.times], context, env, keep)
+            return self.chain([(step, times)], context, env, keep)
         table: Table = {}
         body = self.mentions.hidden if is_indexed(node) else self.mentions.of(node.node, context)
-        for (start, count), ways in self.values(node.times, context, env, keep.plus(body)).items():
+        for (start, _), (count, ways) in values_of(self, times, context, env, keep.plus(body)).items():
             try:
                 check_count(count)
             except SpaceError as error:
                 raise SpaceError(f"{node!r}: {error}") from None
             for end, more in self.copies(node, count, context, start, keep).items():
-                add(table, end, multiply(ways, more))
+                add(table, end, multiply(inside(step, ways), more))
         return table
 
     def copies(self, node: Repeat, count: int, context: Context, env: Env, keep: Keep) -> Table:
@@ -257,15 +296,16 @@ class Count:
                 key = (id(node), i)
                 if key not in self.expansions:
                     self.expansions[key] = node.copy(i)
-                nodes.append(self.mentions.reveal(self.expansions[key], context))
+                nodes.append((f"[{i}]", self.mentions.reveal(self.expansions[key], context)))
             return self.chain(nodes, context, env, keep)
         mentioned = self.mentions.of(node.node, context)
-        if not self.mentions.partners(mentioned.names, context) and count:
+        if not node.tied and not self.mentions.partners(mentioned.names, context) and count:
             (ways,) = self.ways(node.node, context, frozenset(), NOTHING).values() or (0,)
-            return {env: ways if ways == math.inf else ways**count} if ways else {}
+            return {env: power(ways, count)} if ways else {}
         states: Table = {env: 1}
         for i in range(count):
-            states = self.step(states, node.node, context, keep if i == count - 1 else keep.plus(mentioned))
+            later = keep if i == count - 1 else keep.plus(mentioned)
+            states = self.follow(states, "[*]" if node.tied else f"[{i}]", node.node, context, later)
         return states
 
     def of_subset(self, node: Subset, context: Context, env: Env, keep: Keep) -> Table:
@@ -291,10 +331,13 @@ class Count:
                         marked = start
                         if key is not None and ins and outs:
                             marked = start | {(key, typed(present))}
-                        inside = self.ways(member, context, marked, later) if present else {marked: 1}
+                        asked = ins and outs and known is None
+                        so_far = multiply(ways, self.given(node.name, present, step)) if asked else ways
+                        opened = self.ways(member, context, marked, later) if present else {marked: 1}
                         target = following.setdefault(chosen + present, {})
-                        for end, more in inside.items():
-                            add(target, self.project(end, later, context), multiply(ways, more))
+                        for end, more in opened.items():
+                            here = inside(f"{step}.present", more)
+                            add(target, self.project(end, later, context), multiply(so_far, here))
             states = following
         result: Table = {}
         for table in states.values():
@@ -305,12 +348,13 @@ class Count:
     def of_lazy(self, node: Lazy, context: Context, env: Env, keep: Keep) -> Table:
         names = list(node.arguments)
         table: Table = {}
-        started = self.values(list(node.arguments.values()), context, env, keep.plus(self.mentions.hidden))
-        for (start, arguments), ways in started.items():
-            call = dict(zip(names, arguments, strict=True))
+        arguments = [(f".{name}", argument) for name, argument in node.arguments.items()]
+        later = keep.plus(self.mentions.hidden)
+        for (start, _), (values, ways) in tuples_of(self, arguments, context, env, later).items():
+            call = dict(zip(names, values, strict=True))
             key = (function_key(node.function), tuple([(n, typed(v)) for n, v in call.items()]))
             if key in self.expanding:
-                add(table, start, math.inf)
+                add(table, start, self.endless(f"{node!r} comes back to itself, a grammar without an end"))
                 continue
             if key not in self.expansions:
                 if len(self.expansions) >= MAX_EXPANSIONS:
@@ -318,68 +362,14 @@ class Count:
                         f"{node!r} has more than {MAX_EXPANSIONS} expansions; estimate_size() gives an estimate"
                     )
                 self.expansions[key] = node.expand(call, repr(node))
-            inside = self.mentions.reveal(self.expansions[key], context)
+            expansion = self.mentions.reveal(self.expansions[key], context)
+            shown = [show_value(call[name]) for name in names if self.facts.of(node.arguments[name]).open]
+            step = f"({','.join(shown)})" if shown else ""
             self.expanding.add(key)
-            for end, more in self.ways(inside, context, start, keep).items():
-                add(table, end, multiply(ways, more))
+            for end, more in self.ways(expansion, context, start, keep).items():
+                add(table, end, multiply(ways, inside(step, more)))
             self.expanding.discard(key)
         return table
-
-    def values(self, node: Any, context: Context, env: Env, keep: Keep) -> dict[tuple[Env, Any], Number]:
-        """Like `ways`, with the value of the node told apart."""
-        if not has_node(node):
-            return {(env, tuple(node) if isinstance(node, list) else node): 1}
-        result: dict[tuple[Env, Any], Number] = {}
-
-        def put(end: Env, value: Any, ways: Number) -> None:
-            if ways:
-                key = (end, value)
-                result[key] = result.get(key, 0) + ways
-
-        if is_decision(node):
-            key = context.key(node.name) if node.name is not None and node.decision.size > 1 else None
-            known = None if key is None else self.answer(env, key)
-            if node.decision.size > MAX_STATES:
-                raise SizeTooHard(f"{node!r} has too many answers to expand each")
-            for answer, branch in self.branches(node):
-                if known is not None and known != typed(answer):
-                    continue
-                start: Env | None = env
-                if key is not None and known is None:
-                    start = self.decided(env, key, typed(answer), context)
-                if start is None:
-                    continue
-                if getattr(node, "branches", None):
-                    for (end, value), ways in self.values(branch, context, start, keep).items():
-                        put(end, value, ways)
-                else:
-                    put(start, answer, 1)
-            return result
-        if isinstance(node, Derived | list | tuple):
-            parts = [child for _, child in node.children()] if isinstance(node, Derived) else list(node)
-            states: dict[tuple[Env, Any], Number] = {(env, ()): 1}
-            for i, part in enumerate(parts):
-                later = keep.plus(self.mentions.of_all(parts[i + 1 :], context))
-                following: dict[tuple[Env, Any], Number] = {}
-                for (start_env, so_far), ways in states.items():
-                    for (end, value), more in self.values(part, context, start_env, later).items():
-                        key = (end, (*so_far, value))
-                        following[key] = following.get(key, 0) + ways * more
-                states = following
-            for (end, values), ways in states.items():
-                if isinstance(node, Derived):
-                    put(end, node.compute(values, repr(node)), ways)
-                else:
-                    put(end, values, ways)
-            return result
-        if self.mentions.of(node, context).names:
-            raise SizeTooHard(f"{node!r} shares names and something branches on its value: not counted exactly")
-        from archsearch.spaces.space import Space
-
-        for arch in Space(node).enumerate():
-            value = arch.values
-            put(env, tuple(value) if isinstance(value, list) else value, 1)
-        return result
 
 
 def plain(key: Any) -> Any:
@@ -389,22 +379,3 @@ def plain(key: Any) -> Any:
 
 def say_key(key: Any) -> str:
     return key if isinstance(key, str) else say_key(key[0])
-
-
-def with_named_keys(root: Any, require: Iterable[Require]) -> Any:
-    """The root with the decisions that constraints call by their key named so."""
-    if not isinstance(root, Mapping):
-        return root
-    wanted = {name for constraint in require for name in constraint.names}
-    names = FactTable().of(root).names
-    return {key: renamed(node, key) if key in wanted - names else node for key, node in root.items()}
-
-
-def renamed(node: Any, name: str) -> Any:
-    if isinstance(node, Repeat) and isinstance(node.times, Node):
-        return Repeat(node.node, renamed(node.times, name), node.tied)
-    if isinstance(node, Node) and hasattr(node, "name") and node.name is None and not isinstance(node, Shared):
-        copy = object.__new__(type(node))
-        copy.__setstate__(node.__getstate__() | {"name": name})
-        return copy
-    return node
