@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random as random_module
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from archsearch.errors import AssignmentError, Infeasible, SpaceError, did_you_mean
 from archsearch.spaces import moves
@@ -14,11 +14,11 @@ from archsearch.spaces.check import check_space, constraint_paths
 from archsearch.spaces.count import Count
 from archsearch.spaces.decisions import Decision, frozen
 from archsearch.spaces.describe import describe
-from archsearch.spaces.encode import encode
+from archsearch.spaces.encode import Columns, encode
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
 from archsearch.spaces.node import Node, has_node
-from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint
+from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint, Program
 from archsearch.spaces.require import as_requirements
 from archsearch.spaces.resolve import resolve
 from archsearch.spaces.schema import json_schema
@@ -73,6 +73,7 @@ class Space:
         self._required_names = names
         self._compiler: Compiler | None = None
         self._guide: Feasibility | None = None
+        self._columns: Columns | None = None
         self._size: int | float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -151,20 +152,43 @@ class Space:
         """The resolved structure under the answers of `decide(decision, path)`."""
         return resolve(self.compiler.root, self.walk(decide))
 
-    def sample(self, rng: random_module.Random) -> Architecture:
-        """Draw an architecture, uniform over the options of each decision.
+    @overload
+    def sample(self, rng: random_module.Random) -> Architecture: ...
+
+    @overload
+    def sample(self, rng: random_module.Random, n: int) -> list[Architecture]: ...
+
+    def sample(self, rng: random_module.Random, n: int | None = None) -> Architecture | list[Architecture]:
+        """Draw an architecture, or a list of `n`, uniform over the options of each decision.
+
+        Drawing n at once gives what n draws, one after the other, would give.
 
         Raises:
             Infeasible: constraints refuse everything that was drawn.
             EndlessSpace: a grammar did not end.
         """
-        if not self.where and not self.require and not self._required_names:
-            compiler = self._compiler if self._compiler is not None else self.compiler
-            program = compiler.root.program or compiler.program(compiler.root)
-            if compiler.num_programs > MAX_SITES:
-                self._compiler = None
-            return Architecture(self, sample_plain(program, rng.random, self.max_decisions))
-        return self.first_allowed(lambda: self.walk(lambda decision, path: decision.draw(rng.random)))
+        if n is not None and (type(n) is not int or n < 0):
+            raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
+        if self.where or self.require or self._required_names:
+            if n is None:
+                return self.first_allowed(lambda: self.walk(lambda decision, path: decision.draw(rng.random)))
+            return [self.sample(rng) for _ in range(n)]
+        random, max_decisions = rng.random, self.max_decisions
+        if n is None:
+            return Architecture(self, sample_plain(self._program(), random, max_decisions))
+        archs: list[Architecture] = []
+        while len(archs) < n:
+            program = self._program()
+            few = range(min(1_000, n - len(archs)))
+            archs.extend([Architecture(self, sample_plain(program, random, max_decisions)) for _ in few])
+        return archs
+
+    def _program(self) -> Program:
+        """The program of a space without constraints; a grammar that has filled the memory starts anew after it."""
+        compiler = self._compiler if self._compiler is not None else self.compiler
+        if compiler.num_programs > MAX_SITES:
+            self._compiler = None
+        return compiler.root.program or compiler.program(compiler.root)
 
     def first_allowed(self, propose: Callable[[], Answers]) -> Architecture:
         """The first proposal that `where` allows; after 10,000 refusals an error with each filter's share."""
@@ -295,7 +319,10 @@ class Space:
 
     def encode(self, archs: Iterable[Architecture], width: int = 1024) -> np.ndarray[Any, Any]:
         """Rows of numbers for a surrogate, shape (len(archs), columns); `width` is for endless grammars only."""
-        return encode(self, archs, width)
+        compiler = self.compiler
+        if self._columns is None or self._columns.compiler is not compiler:
+            self._columns = Columns(compiler)
+        return encode(self._columns, archs, width)
 
     def json_schema(self) -> dict[str, Any]:
         """A JSON schema of assignments."""
