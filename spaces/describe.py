@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.decisions import Decision, IntegerRange, RealRange
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, deep_recursion, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
@@ -106,6 +107,8 @@ def describe_node(node: Any) -> Any:
         case Lazy():
             arguments = {name: describe_node(value) for name, value in node.arguments.items()}
             return {"kind": "Lazy", "function": describe_function(node.function), "arguments": arguments}
+        case Graph():
+            return describe_graph(node)
         case Scope():
             own = {"require": [describe_require(r) for r in node.require]} if node.require else {}
             return {"kind": "Scope", "names": list(node.names), **own, "node": describe_node(node.node)}
@@ -116,6 +119,29 @@ def describe_node(node: Any) -> Any:
         case list() | tuple():
             return {"kind": type(node).__name__, "items": [describe_node(value) for value in node]}
     return describe_plain(node)
+
+
+def describe_graph(node: Graph) -> dict[str, Any]:
+    vertices = {
+        name: {
+            "inputs": describe_node(vertex.inputs),
+            "merge": describe_node(vertex.merge),
+            "dim": vertex.dim,
+            "node": describe_node(vertex.node),
+        }
+        for name, vertex in node.vertices.items()
+    }
+    return {
+        "kind": "Graph",
+        "inputs": list(node.inputs),
+        "vertices": vertices,
+        "outputs": describe_node(node.outputs),
+        "merge": describe_node(node.merge),
+        "unused": node.unused,
+        "dead": node.dead,
+        "max_edges": node.max_edges,
+        "dim": node.dim,
+    }
 
 
 def named(node: Any) -> dict[str, str]:

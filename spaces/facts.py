@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from archsearch.spaces.decisions import typed
+from archsearch.spaces.graph import Graph
+from archsearch.spaces.liveness import infallible
 from archsearch.spaces.node import Node, deep_recursion
 from archsearch.spaces.nodes import (
     Choice,
@@ -27,11 +29,13 @@ from archsearch.spaces.nodes import (
 
 
 class Facts(NamedTuple):
-    """names: decided or shared inside; unknown: something is only known when it is expanded; open: decides."""
+    """names: decided or shared inside; unknown: something is only known when it is expanded; open: decides;
+    fallible: a Graph inside refuses some answers."""
 
     names: frozenset[str] = frozenset()
     unknown: bool = False
     open: bool = False
+    fallible: bool = False
 
 
 def children(node: Any) -> list[Any]:
@@ -49,6 +53,8 @@ def children(node: Any) -> list[Any]:
             return [node.times] if callable(node.node) and not isinstance(node.node, Node) else [node.times, node.node]
         case Optional() | Scope() | Shared():
             return [node.node]
+        case Graph():
+            return node.parts
         case Lazy() | Module():
             return list(node.arguments.values())
         case Derived():
@@ -84,15 +90,17 @@ class FactTable:
             names: set[str] = set()
             unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not is_node_or_container(node.node))
             is_open = unknown or asks(node)
+            fallible = isinstance(node, Graph) and not infallible(node)
             for child in children(node):
                 facts = self._find(child)
                 names |= facts.names
                 unknown = unknown or facts.unknown
                 is_open = is_open or facts.open
+                fallible = fallible or facts.fallible
             name = getattr(node, "name", None)
             if name is not None:
                 names.add(name)
-            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open))
+            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open, fallible))
         return known[1]
 
 

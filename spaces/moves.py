@@ -11,6 +11,7 @@ from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.decisions import Decision, typed
 from archsearch.spaces.program import Answers
 from archsearch.spaces.walk import Decide
+from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:
     from archsearch.spaces.space import Space
@@ -74,7 +75,10 @@ def mutate(space: Space, arch: Architecture, rng: random_module.Random) -> Archi
 
 def candidate_of(space: Space, decide: Decide) -> Architecture | None:
     """The architecture that `decide` gives; None where constraints refuse it."""
-    answers = space.free_walk(decide)
+    try:
+        answers = space.free_walk(decide)
+    except Refused:
+        return None
     if space.refused(answers):
         return None
     arch = Architecture(space, answers)

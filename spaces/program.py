@@ -14,6 +14,7 @@ from typing import Any
 from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import BOOLEAN, Decision, IntegerRange, Options
 from archsearch.spaces.facts import FactTable
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,
@@ -67,11 +68,12 @@ class Step:
     """One step of a walk.
 
     ASK: `decision` is asked at `path` (not again, where `shared` and answered); `programs[answer]` follows.
-    TURN: `key(answers)` says which of `programs` follows; `reads` are the paths that it depends on.
+    TURN: `key(answers)` says which of `programs` follows; `reads` are the paths that it depends on (None: not
+    known before they are asked). `widest` is the key, where there is one, whose program holds all others.
     ENTER: a Shared; `programs[None]` follows at the first use, nothing at a second.
     """
 
-    __slots__ = ("decision", "key", "kind", "path", "programs", "reads", "shared", "site")
+    __slots__ = ("decision", "key", "kind", "path", "programs", "reads", "shared", "site", "widest")
 
     def __init__(
         self,
@@ -82,7 +84,8 @@ class Step:
         shared: bool = False,
         programs: Programs | None = None,
         key: Callable[[Answers], Any] | None = None,
-        reads: tuple[str, ...] = (),
+        reads: tuple[str, ...] | None = (),
+        widest: Any = None,
     ) -> None:
         self.kind = kind
         self.site = site
@@ -92,6 +95,7 @@ class Step:
         self.programs = programs
         self.key = key
         self.reads = reads
+        self.widest = widest
 
     def entry(self) -> tuple[Any, ...]:
         """The step as the fast sampler reads it: options is None where drawing is not plain."""
@@ -136,6 +140,8 @@ class Compiler:
         self.paths: dict[str, tuple[str, str, Any]] = {}
         self.skeletons: dict[str, tuple[Any, Any]] = {}
         self.constraints: dict[str, list[Constraint]] = {}
+        # By path, the plan of the Graph whose edges a decision settles.
+        self.wired: dict[str, Any] = {}
         self.num_programs = 0
 
     def program(self, site: Site) -> Program:
@@ -200,13 +206,10 @@ class Compiler:
             case Derived():
                 for step, child in node.children():
                     self.compile(site.child(step, child), steps, level)
-            case Module() | Lazy():
-                before = len(steps)
-                for name, argument in node.arguments.items():
-                    self.compile(site.child(f".{name}", argument), steps, level)
-                if isinstance(node, Lazy):
-                    reads = tuple([step.path for step in steps[before:] if step.kind == ASK])
-                    self.compile_lazy(site, node, steps, reads)
+            case Module():
+                self.compile_arguments(site, node, steps, level)
+            case Lazy():
+                self.compile_lazy(site, node, steps, level, self.program)
             case Sequential() | Parallel():
                 for step, child in node.members.items():
                     self.compile(site.child(step, child), steps, level)
@@ -232,6 +235,10 @@ class Compiler:
                 self.compile_scope(site, node, steps, level)
             case Shared():
                 self.compile_shared(site, node, steps)
+            case Graph():
+                from archsearch.spaces.graph_program import compile_graph
+
+                compile_graph(self, site, steps, level)
             case Mapping():
                 for key, child in node.items():
                     self.compile(site.child(f".{key}", child), steps, level)
@@ -275,7 +282,25 @@ class Compiler:
             self.compile(copy, steps, 1)
         return self.pack(steps)
 
-    def compile_lazy(self, site: Site, node: Lazy, steps: list[Step], reads: tuple[str, ...]) -> None:
+    def compile_arguments(self, site: Site, node: Module | Lazy, steps: list[Step], level: int) -> None:
+        for name, argument in node.arguments.items():
+            self.compile(site.child(f".{name}", argument), steps, level)
+
+    def compile_lazy(
+        self,
+        site: Site,
+        node: Lazy,
+        steps: list[Step],
+        level: int,
+        follow: Callable[[Site], Program],
+        asked: bool = False,
+    ) -> None:
+        """Append the steps of a Lazy; `follow` gives those of an expansion, `asked`: its arguments are known."""
+        arguments: list[Step] = []
+        self.compile_arguments(site, node, arguments, level)
+        reads = tuple([step.path for step in arguments if step.kind == ASK])
+        if not asked:
+            steps.extend(arguments)
         values: dict[str, dict[str, Any]] = {}
 
         def key(answers: Answers) -> str:
@@ -283,16 +308,29 @@ class Compiler:
             values.setdefault(suffix, arguments)
             return suffix
 
-        programs = Programs(lambda suffix: self.program(expand_lazy(site, node, suffix, values[suffix])))
+        programs = Programs(lambda suffix: follow(expand_lazy(site, node, suffix, values[suffix])))
         steps.append(Step(TURN, site, site.path, programs=programs, key=key, reads=reads))
 
-    def compile_subset(self, site: Site, node: Subset, steps: list[Step]) -> None:
+    def compile_subset(
+        self,
+        site: Site,
+        node: Subset,
+        steps: list[Step],
+        compile_member: Callable[[int, Site, list[Step]], None] | None = None,
+    ) -> None:
+        """Append the steps of a Subset; `compile_member(i, site, steps)` those inside of a chosen member."""
         base = site.path if node.name is None else site.frame.path(node.name, site.place)
         members = list(node.members.items())
         if node.name is not None:
             bounds = Options((len(members), node.minimum, node.maximum), "subset")
             self.register(base, "name", site.place, bounds)
         made: dict[tuple[int, int], list[Step]] = {}
+
+        def compile_inside(i: int, inside: Site, steps: list[Step]) -> None:
+            if compile_member is None:
+                self.compile(inside, steps, 1)
+            else:
+                compile_member(i, inside, steps)
 
         def rest(i: int, chosen: int) -> list[Step]:
             """Steps from member i on, with `chosen` in already."""
@@ -309,7 +347,7 @@ class Compiler:
                 if not with_it:
                     continue
                 if not without:
-                    self.compile(inside, steps, 1)
+                    compile_inside(i - 1, inside, steps)
                     chosen += 1
                     continue
                 decision = Options(BOOLEAN.options, "boolean", with_it / (with_it + without))
@@ -323,7 +361,7 @@ class Compiler:
                 if not present:
                     return self.pack(rest(i, chosen))
                 steps: list[Step] = []
-                self.compile(inside, steps, 1)
+                compile_inside(i - 1, inside, steps)
                 return self.pack(steps + rest(i, chosen + 1))
 
             return after

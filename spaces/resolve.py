@@ -10,6 +10,7 @@ from typing import Any
 from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.facts import function_key
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, deep_recursion, has_node, is_scalar
 from archsearch.spaces.nodes import (
     Choice,
@@ -29,11 +30,11 @@ from archsearch.spaces.nodes import (
     Subset,
     member_key,
 )
-from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Joint, Leaf, Link, Once, Part, Skip
 from archsearch.spaces.sites import Site, join
 from archsearch.spaces.values import InputValue, is_module
 
-PARTS = (Leaf, Chain, Skip, Branches, Once)
+PARTS = (Leaf, Chain, Skip, Branches, Once, Dag)
 
 
 def resolve(site: Site, answers: Mapping[str, Any]) -> Any:
@@ -100,6 +101,8 @@ def find_meaning(site: Site, answers: Mapping[str, Any]) -> Any:
             inside = expand_lazy(site, node, suffix, arguments)
             value = meaning(inside, answers)
             return wrap(site, value) if suffix else value
+        case Graph():
+            return of_graph(site, answers)
         case Scope():
             return meaning(site.inside(node.node, site.frame.scope(site.path, node.names)), answers)
         case Shared():
@@ -186,6 +189,32 @@ def of_repeat(site: Site, node: Repeat, answers: Mapping[str, Any]) -> Any:
         copy = site.children.get(f"[{i}]") or site.child(f"[{i}]", node.copy(i), "[*]" if node.tied else None)
         copies.append(meaning(copy, answers))
     return items(site, copies, node)
+
+
+def of_graph(site: Site, answers: Mapping[str, Any]) -> Dag:
+    from archsearch.spaces.wiring import plan_of
+
+    plan = plan_of(site)
+    wiring = plan.wiring(answers)
+    joints = []
+    for i, ((reader, inside), links) in enumerate(zip(plan.readers, wiring.links, strict=True)):
+        if i < plan.num_vertices and i not in wiring.live:
+            continue
+        read = [
+            Link(source, None if slot.node is None else as_part(meaning(slot.node, answers), slot.node))
+            for slot, source in links
+        ]
+        if i >= plan.num_vertices:
+            read.extend([Link(name, None) for name in plan.unread(wiring)])
+        merge = reader.merge
+        if isinstance(merge, Node):
+            merge = as_part(meaning(inside.child(".merge", merge), answers), inside)
+        op = inside.child(".op", reader.node)
+        joints.append(
+            Joint(reader.name, inside.place, tuple(read), merge, reader.dim, as_part(meaning(op, answers), op))
+        )
+    num_live = len(wiring.live)
+    return Dag(site.place, plan.node.inputs, tuple(joints[:num_live]), tuple(joints[num_live:]))
 
 
 def of_subset(site: Site, node: Subset, answers: Mapping[str, Any]) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.decisions import Decision, IntegerRange, RealRange
 from archsearch.spaces.program import ASK, ENTER, Program, Step
+from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:
     from archsearch.spaces.space import Space
@@ -83,15 +85,22 @@ def openings(
         yield [], step.programs[None]
         return
     reads = (step.path,) if step.kind == ASK else step.reads
+    if reads is None:
+        raise TooManyWays
     choices = []
     for path in reads:
         options = found[path][0].options if path not in given else (given[path],)
         if options is None or len(options) > MAX_WAYS:
             raise TooManyWays
         choices.append(options)
+    if math.prod([len(options) for options in choices]) > MAX_WAYS:
+        raise TooManyWays
     for answers in itertools.product(*choices):
         chosen = dict(zip(reads, answers, strict=True))
-        key = chosen[step.path] if step.kind == ASK else step.key(chosen)  # type: ignore[misc]
+        try:
+            key = chosen[step.path] if step.kind == ASK else step.key(chosen)  # type: ignore[misc]
+        except Refused:
+            continue
         yield list(chosen.items()), step.programs[key]
 
 

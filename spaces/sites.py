@@ -52,7 +52,7 @@ class Frame:
 class Site:
     """A node at its place."""
 
-    __slots__ = ("children", "closed", "facts", "frame", "node", "owner", "path", "place", "program")
+    __slots__ = ("children", "closed", "facts", "frame", "node", "owner", "path", "place", "plan", "program")
 
     def __init__(self, node: Any, place: str, path: str, frame: Frame, owner: str, facts: FactTable) -> None:
         self.node = node
@@ -63,6 +63,8 @@ class Site:
         self.children: dict[str, Site] = {}
         self.facts = facts
         self.program: Any = None
+        # Of a Graph: `archsearch.spaces.wiring.Plan`.
+        self.plan: Any = None
         # What a node with nothing open means, kept after the first time: None, or a tuple of it.
         self.closed: tuple[Any] | None = None
 

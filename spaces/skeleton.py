@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from archsearch.spaces.graph import Graph, Group, Reader
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,
@@ -62,6 +63,9 @@ def skeleton(node: Any) -> tuple[Any, ...]:
         case Subset():
             steps = tuple(node.members)
             return ("subset", node.name, steps, node.minimum, node.maximum, *children(list(node.members.items())))
+        case Graph():
+            inside = tuple([of_reader(reader) for reader in node.readers])
+            return ("graph", node.inputs, node.unused, node.dead, node.max_edges, *inside)
         case Scope():
             inside = skeleton(node.node)
             return ("scope", node.names, inside) if inside else ()
@@ -72,6 +76,18 @@ def skeleton(node: Any) -> tuple[Any, ...]:
         case list() | tuple():
             return children([(str(i), child) for i, child in enumerate(node)])
     return ()
+
+
+def of_reader(reader: Reader) -> tuple[Any, ...]:
+    """What decides on its edges, and what they and its operation decide."""
+    items: list[Any] = []
+    for item in reader.items:
+        if isinstance(item, Group):
+            items.append(skeleton(item.subset))
+        else:
+            source = item.source if isinstance(item.source, str) else skeleton(item.source)
+            items.append((source, item.bare, skeleton(item.node)))
+    return (reader.at, tuple(items), skeleton(reader.merge), skeleton(reader.node))
 
 
 def children(items: list[tuple[str, Any]]) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.spaces.decisions import Decision
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.program import ASK, ENTER, Compiler, Step
-from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Skip
+from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Leaf, Link, Once, Skip
 
 if TYPE_CHECKING:
     from archsearch.spaces.architecture import Architecture
@@ -77,6 +77,11 @@ def turn(step: Step, listed: Mapping[str, Listed], stack: list[Any]) -> bool:
     """Follow what is computed under every answer that it reads, where those are few."""
     assert step.programs is not None
     assert step.key is not None
+    if step.widest is not None:
+        stack.append(iter(step.programs[step.widest]))
+        return True
+    if step.reads is None:
+        return False
     options = [listed[path].decision.options for path in step.reads if path in listed]
     size = 1
     for some in options:
@@ -144,6 +149,17 @@ def value_lines(head: str, value: Any, indent: int) -> list[str]:
             for part in value.parts:
                 lines.extend(value_lines("- ", part if part is not None else Chain("", ()), indent + 1))
             return lines
+        case Dag():
+            lines = [f"{pad}{head}graph of {', '.join(value.inputs)}"]
+            for joint in (*value.vertices, *value.outputs):
+                merge = joint.merge if len(joint.links) > 1 and isinstance(joint.merge, str) else ""
+                lines.append(f"{pad}  {joint.name or 'output'} = {merge or 'of'}".rstrip())
+                for link in joint.links:
+                    lines.extend(link_lines(link, indent + 2))
+                for part in (joint.merge, joint.op):
+                    if not isinstance(part, str | None):
+                        lines.extend(value_lines("then ", part, indent + 2))
+            return lines
         case Mapping():
             if not value:
                 return [f"{pad}{head}{{}}"]
@@ -152,6 +168,12 @@ def value_lines(head: str, value: Any, indent: int) -> list[str]:
                 *[line for k, v in value.items() for line in entry_lines(k, v, indent + 1)],
             ]
     return [f"{pad}{head}{show(value)}"]
+
+
+def link_lines(link: Link, indent: int) -> list[str]:
+    if link.part is None:
+        return [f"{'  ' * indent}{link.source}"]
+    return value_lines(f"{link.source} through ", link.part, indent)
 
 
 def inner_lines(parts: list[Any], indent: int) -> list[str]:
@@ -182,6 +204,6 @@ def show(value: Any) -> str:
         return leaf_text(value)
     if isinstance(value, Formula):
         return "from its input"
-    if isinstance(value, Chain | Skip | Branches | Once):
+    if isinstance(value, Chain | Skip | Branches | Once | Dag):
         return "; ".join([line.strip() for line in value_lines("", value, 0)])
     return repr(value)

@@ -248,10 +248,11 @@ def is_value(node: object) -> bool:
 
 def is_module(node: object) -> bool:
     """Whether a node stands for a module, as far as can be said without expanding anything."""
+    from archsearch.spaces.graph import Graph
     from archsearch.spaces.nodes import Module, Optional, Parallel, Repeat, Residual, Scope, Sequential, Shared
 
     while True:
-        if isinstance(node, Module | Sequential | Residual | Parallel):
+        if isinstance(node, Module | Sequential | Residual | Parallel | Graph):
             return True
         if isinstance(node, Choice) and node.branches is not None:
             return any([is_module(branch) for branch in node.branches.values()])

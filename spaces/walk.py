@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.spaces.decisions import Decision
 from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
+from archsearch.spaces.wiring import Refused
 
 Decide = Callable[[Decision, str], Any]
 Rest = tuple[Program, int, Any]
@@ -33,6 +34,9 @@ def endless(path: str, max_decisions: int) -> EndlessSpace:
 
 def sample_plain(program: Program, random: Callable[[], float], max_decisions: int) -> Answers:
     """Draw every decision; for spaces without constraints.
+
+    Raises:
+        Refused: a Graph is dead under the answers.
 
     The inner loop is the fastest form that was measured: entries are tuples, structure is compiled away.
     """
@@ -80,7 +84,11 @@ def sample_plain(program: Program, random: Callable[[], float], max_decisions: i
 
 
 def walk(program: Program, decide: Decide, max_decisions: int, guide: Guide | None = None) -> Answers:
-    """Answer everything open with `decide`; returns the answers in the order of the walk."""
+    """Answer everything open with `decide`; returns the answers in the order of the walk.
+
+    Raises:
+        Refused: a Graph is dead under the answers.
+    """
     answers: Answers = {}
     entered: set[str] = set()
     rest: Any = (program, 0, None)
@@ -167,7 +175,11 @@ def enumerate_answers(compiler: Compiler, max_decisions: int, guide: Guide | Non
                     continue
                 inner = step.programs[answer]
             else:
-                opened = open_step(step, answers, entered)
+                try:
+                    opened = open_step(step, answers, entered)
+                except Refused:
+                    refused = True
+                    break
                 if opened is None:
                     continue
                 inner = opened
