@@ -2,7 +2,7 @@
 
 Rejection alone is hopeless on tight constraints (12 non-decreasing widths are 455 of 16.7 million), so a
 constrained decision is only offered the answers after which the rest can still be completed: a depth-first
-search over what the constraints read, which remembers the states without a completion.
+search over what the constraints read, which remembers the states with and without a completion.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Feasibility:
         self.names = names
         self.facts = facts
         self.hopeless: set[Any] = set()
+        self.hopeful: set[Any] = set()
         self.numbers: dict[Any, int] = {}
         self.relevance: dict[int, tuple[Step, bool]] = {}
         self.reads: set[str] = set()
@@ -58,6 +59,7 @@ class Feasibility:
                     raise
                 self.relevance.clear()
                 self.hopeless.clear()
+                self.hopeful.clear()
 
     def kept(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
         assert decision.options is not None
@@ -86,7 +88,10 @@ class Feasibility:
         trail: list[tuple[Any, ...]] = []
         while True:
             state, step, options, rest = self.advance(rest, answers, entered)
-            if step is None:
+            if step is None or state in self.hopeful:
+                if len(self.hopeful) > MAX_STATES:
+                    self.hopeful.clear()
+                self.hopeful.update([passed[0] for passed in trail])
                 return True
             if state not in self.hopeless:
                 trail.append((state, step, options, rest, list(answers), frozenset(entered)))
