@@ -29,8 +29,8 @@ def compile_graph(compiler: Compiler, site: Site, steps: list[Step], level: int)
     plan = plan_of(site)
     before = len(steps)
     for row in plan.slots:
-        for _, slots in groupby(row, key=lambda slot: id(slot.group)):
-            compile_item(compiler, plan, list(slots), steps, level)
+        for _, together in groupby(row, key=lambda slot: id(slot.group)):
+            compile_item(compiler, plan, list(together), steps, level)
     slots = [slot for row in plan.slots for slot in row]
     left = {i: slot for i, slot in enumerate(slots) if slot.node is not None and left_open(compiler, slot.node.node)}
     widest = (tuple(range(plan.num_vertices)), tuple(left))

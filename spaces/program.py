@@ -236,8 +236,6 @@ class Compiler:
             case Shared():
                 self.compile_shared(site, node, steps)
             case Graph():
-                from archsearch.spaces.graph_program import compile_graph
-
                 compile_graph(self, site, steps, level)
             case Mapping():
                 for key, child in node.items():

@@ -25,6 +25,7 @@ from archsearch.spaces.schema import json_schema
 from archsearch.spaces.tensor import Tensor
 from archsearch.spaces.text import space_text
 from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
+from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,7 @@ class Space:
         self.facts = FactTable()
         names = check_space(root, self.require)
         self._required_names = names
+        self._is_guided = bool(names) or self.facts.of(root).fallible
         self._compiler: Compiler | None = None
         self._guide: Feasibility | None = None
         self._columns: Columns | None = None
@@ -103,7 +105,7 @@ class Space:
             for require in self.require:
                 compiler.add_constraint(Constraint(require, constraint_paths(self.root, require)))
             self._guide = None
-            if self._required_names:
+            if self._is_guided:
                 self._guide = Feasibility(compiler, self._required_names, self.facts)
         return compiler
 
@@ -127,17 +129,22 @@ class Space:
             return decision.options[0] if decision.size == 1 else decide(decision, path)  # type: ignore[index]
 
         program = compiler.program(compiler.root)
-        answers = walk(program, ask, self.max_decisions, self._guide)
+        answer = ask
+        why = ""
         for _ in range(MAX_REFUSALS):
+            try:
+                answers = walk(program, answer, self.max_decisions, self._guide)
+            except Refused as error:
+                answer, why = ask, str(error)
+                continue
             refused = self.refused(answers)
             if not refused:
                 return answers
             # No table of completions (reals, or too many states): draw the last decision that is read again.
-            again = redraw_path(refused, answers)
-            answers = walk(program, redraw(answers, again, ask), self.max_decisions, self._guide)
+            answer = redraw(answers, redraw_path(refused, answers), ask)
+            why = ", ".join([c.text() for c in refused])
         raise Infeasible(
-            f"{MAX_REFUSALS} draws in a row were refused by {', '.join([c.text() for c in refused])}; "
-            "a constraint over fewer names is easier"
+            f"{MAX_REFUSALS} draws in a row were refused by {why}; a constraint over fewer names is easier"
         )
 
     def refused(self, answers: Answers) -> list[Constraint]:
@@ -169,19 +176,28 @@ class Space:
         """
         if n is not None and (type(n) is not int or n < 0):
             raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
-        if self.where or self.require or self._required_names:
+        if self.where or self._is_guided:
             if n is None:
                 return self.first_allowed(lambda: self.walk(lambda decision, path: decision.draw(rng.random)))
             return [self.sample(rng) for _ in range(n)]
-        random, max_decisions = rng.random, self.max_decisions
+        random = rng.random
         if n is None:
-            return Architecture(self, sample_plain(self._program(), random, max_decisions))
+            return Architecture(self, self._draw(self._program(), random))
         archs: list[Architecture] = []
         while len(archs) < n:
             program = self._program()
             few = range(min(1_000, n - len(archs)))
-            archs.extend([Architecture(self, sample_plain(program, random, max_decisions)) for _ in few])
+            archs.extend([Architecture(self, self._draw(program, random)) for _ in few])
         return archs
+
+    def _draw(self, program: Program, random: Callable[[], float]) -> Answers:
+        """One draw; where a Lazy gave a graph that is dead under it, the next."""
+        for _ in range(MAX_REFUSALS):
+            try:
+                return sample_plain(program, random, self.max_decisions)
+            except Refused as error:
+                reason = str(error)
+        raise Infeasible(f"{MAX_REFUSALS} draws in a row were refused; the last: {reason}")
 
     def _program(self) -> Program:
         """The program of a space without constraints; a grammar that has filled the memory starts anew after it."""
@@ -253,8 +269,11 @@ class Space:
                 weight *= decision.size if chance is None else 1 / (chance if answer else 1 - chance)
                 return answer
 
-            answers = self.free_walk(decide)
-            weights.append(0.0 if self.refused(answers) else weight)
+            try:
+                refused = bool(self.refused(self.free_walk(decide)))
+            except Refused:
+                refused = True
+            weights.append(0.0 if refused else weight)
         mean = math.fsum(weights) / draws
         return mean, math.sqrt(math.fsum([(w - mean) ** 2 for w in weights]) / max(1, draws - 1) / draws)
 
@@ -279,7 +298,10 @@ class Space:
                 raise AssignmentError(f"{path}: {error}", path) from None
 
         used: set[str] = set()
-        answers = self.free_walk(replay)
+        try:
+            answers = self.free_walk(replay)
+        except Refused as error:
+            raise AssignmentError(f"these answers make no graph: {error}") from None
         for path in given:
             if path not in answers:
                 known = path in compiler.paths

@@ -156,9 +156,9 @@ def value_lines(head: str, value: Any, indent: int) -> list[str]:
                 lines.append(f"{pad}  {joint.name or 'output'} = {merge or 'of'}".rstrip())
                 for link in joint.links:
                     lines.extend(link_lines(link, indent + 2))
-                for part in (joint.merge, joint.op):
-                    if not isinstance(part, str | None):
-                        lines.extend(value_lines("then ", part, indent + 2))
+                for then in (joint.merge, joint.op):
+                    if not isinstance(then, str | None):
+                        lines.extend(value_lines("then ", then, indent + 2))
             return lines
         case Mapping():
             if not value:
