@@ -24,6 +24,7 @@ from archsearch.spaces.resolve import resolve
 from archsearch.spaces.schema import json_schema
 from archsearch.spaces.tensor import Tensor
 from archsearch.spaces.text import space_text
+from archsearch.spaces.uniform import Uniform, UniformDraws, check_uniform
 from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
 from archsearch.spaces.wiring import Refused
 
@@ -77,6 +78,7 @@ class Space:
         self._guide: Feasibility | None = None
         self._columns: Columns | None = None
         self._size: int | float | None = None
+        self._uniform_draws: UniformDraws | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -160,26 +162,34 @@ class Space:
         return resolve(self.compiler.root, self.walk(decide))
 
     @overload
-    def sample(self, rng: random_module.Random) -> Architecture: ...
+    def sample(self, rng: random_module.Random, *, uniform: Uniform = "decisions") -> Architecture: ...
 
     @overload
-    def sample(self, rng: random_module.Random, n: int) -> list[Architecture]: ...
+    def sample(self, rng: random_module.Random, n: int, *, uniform: Uniform = "decisions") -> list[Architecture]: ...
 
-    def sample(self, rng: random_module.Random, n: int | None = None) -> Architecture | list[Architecture]:
-        """Draw an architecture, or a list of `n`, uniform over the options of each decision.
+    def sample(
+        self, rng: random_module.Random, n: int | None = None, *, uniform: Uniform = "decisions"
+    ) -> Architecture | list[Architecture]:
+        """Draw an architecture, or a list of `n`.
 
         Drawing n at once gives what n draws, one after the other, would give.
+
+        Args:
+            uniform: over the options of each decision as it comes up ("decisions"), or over all architectures
+                ("architectures", by the exact count of `size()`; a Real counts as one answer).
 
         Raises:
             Infeasible: constraints refuse everything that was drawn.
             EndlessSpace: a grammar did not end.
+            SizeTooHard, SpaceError: for "architectures", where they cannot be counted, or have no end.
         """
         if n is not None and (type(n) is not int or n < 0):
             raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
-        if self.where or self._is_guided:
+        if uniform != "decisions" or self.where or self._is_guided:
+            propose = self._proposals(rng.random, uniform)
             if n is None:
-                return self.first_allowed(lambda: self.walk(lambda decision, path: decision.draw(rng.random)))
-            return [self.sample(rng) for _ in range(n)]
+                return self.first_allowed(propose)
+            return [self.first_allowed(propose) for _ in range(n)]
         random = rng.random
         if n is None:
             return Architecture(self, self._draw(self._program(), random))
@@ -205,6 +215,15 @@ class Space:
         if compiler.num_programs > MAX_SITES:
             self._compiler = None
         return compiler.root.program or compiler.program(compiler.root)
+
+    def _proposals(self, random: Callable[[], float], uniform: Uniform) -> Callable[[], Answers]:
+        if uniform == "decisions":
+            return lambda: self.walk(lambda decision, path: decision.draw(random))
+        check_uniform(uniform, "sample")
+        draws = self._uniform_draws
+        if draws is None:
+            draws = self._uniform_draws = UniformDraws(self)
+        return lambda: draws.draw(random)
 
     def first_allowed(self, propose: Callable[[], Answers]) -> Architecture:
         """The first proposal that `where` allows; after 10,000 refusals an error with each filter's share."""

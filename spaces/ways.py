@@ -313,7 +313,9 @@ def power(ways: Ways, count: int) -> Ways:
 
 def inside(step: str, ways: Ways) -> Ways:
     """The ways of a part that stands `step` further in."""
-    return Inside(step, ways) if step and isinstance(ways, Forest) else ways
+    if not step or not isinstance(ways, Forest):
+        return ways
+    return Inside(step + ways.step, ways.node) if isinstance(ways, Inside) else Inside(step, ways)
 
 
 def find_endless(ways: Ways) -> tuple[str, str]:
