@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.spaces.architecture import Architecture, answers_id
+from archsearch.spaces.uniform import Uniform, check_uniform
 
 # After this many repeats in a row at most a thousandth or so of what is likely to be drawn is left: look for
 # it in order instead.
@@ -16,15 +17,26 @@ MAX_REDRAWS = 1_000
 
 @dataclass(frozen=True)
 class Random:
-    """Every decision at random, uniform over its options; no architecture twice while another is left."""
+    """Architectures at random; none twice while another is left.
+
+    Args:
+        uniform: over the options of each decision as it comes up ("decisions"), or over all architectures, by
+            their exact count ("architectures"); see `Space.sample`.
+    """
+
+    uniform: Uniform = "decisions"
+
+    def __post_init__(self) -> None:
+        check_uniform(self.uniform, "Random")
 
     def start(self, problem: Problem) -> Search:
-        return RandomSearch(problem)
+        return RandomSearch(problem, self.uniform)
 
 
 class RandomSearch:
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, uniform: Uniform) -> None:
         self.space = problem.space
+        self.uniform = uniform
         self.seed = problem.seed
         self.tried: set[str] = set()
 
@@ -34,7 +46,7 @@ class RandomSearch:
         repeat: Architecture | None = None
         for i in range(MAX_REDRAWS):
             try:
-                arch = self.space.sample(rng)
+                arch = self.space.sample(rng, uniform=self.uniform)
             except EndlessSpace:
                 # Draw again: a study that stopped here would come to the same draw whenever it is resumed.
                 if repeat is None and i == MAX_REDRAWS - 1:
