@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from archsearch.errors import SizeTooHard, SpaceError
+from archsearch.spaces.count_graph import ways_of_graph
 from archsearch.spaces.count_values import tuples_of, values_of
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.facts import FactTable, function_key
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.mentions import NOTHING, Context, Keep, Mentions, Restart, is_indexed, opened_by
 from archsearch.spaces.named_keys import with_named_keys
 from archsearch.spaces.node import deep_recursion, has_node
@@ -63,6 +65,16 @@ from archsearch.spaces.ways import (
 MAX_STATES = 1_000_000
 MAX_EXPANSIONS = 10_000
 REACHED = ("reached",)
+
+
+class Expanded(NamedTuple):
+    """One expansion of a Lazy: `ways` to answer its arguments, and the step from it to what it gave."""
+
+    env: Env
+    ways: Ways
+    key: Any
+    node: Any
+    step: str
 
 
 class Count:
@@ -129,12 +141,18 @@ class Count:
         for name, answer in inner:
             if answer is not REACHED:
                 self.carried[name] += 1
+        self.check_states()
+
+    def check_states(self) -> None:
         if self.num_states > MAX_STATES:
             worst = [say_key(name) for name, _ in self.carried.most_common(8)]
             raise SizeTooHard(
                 f"the exact size needs more than {MAX_STATES} states, because of the names {', '.join(worst)}: their "
                 "answers must be carried from one use to the next; constraints over pairs are easy, over many names "
                 "hard; estimate_size() gives an estimate"
+                if worst
+                else f"the exact size needs more than {MAX_STATES} states: a Graph has too many sets of vertices that "
+                "may be live; estimate_size() gives an estimate"
             )
 
     def project(self, env: Env, keep: Keep, context: Context) -> Env:
@@ -183,6 +201,8 @@ class Count:
                 return self.of_subset(node, context, env, keep)
             case Lazy():
                 return self.of_lazy(node, context, env, keep)
+            case Graph():
+                return ways_of_graph(self, node, context, env, keep)
             case Scope():
                 table = self.ways(node.node, self.mentions.scope_context(node, context), env, keep)
                 return {e: InScope(node.names, w) if isinstance(w, Forest) else w for e, w in table.items()}
@@ -346,16 +366,25 @@ class Count:
         return result
 
     def of_lazy(self, node: Lazy, context: Context, env: Env, keep: Keep) -> Table:
-        names = list(node.arguments)
         table: Table = {}
+        for expanded in self.expansions_of(node, context, env, keep):
+            if expanded.key in self.expanding:
+                add(table, expanded.env, self.endless(f"{node!r} comes back to itself, a grammar without an end"))
+                continue
+            self.expanding.add(expanded.key)
+            for end, more in self.ways(expanded.node, context, expanded.env, keep).items():
+                add(table, end, multiply(expanded.ways, inside(expanded.step, more)))
+            self.expanding.discard(expanded.key)
+        return table
+
+    def expansions_of(self, node: Lazy, context: Context, env: Env, keep: Keep) -> Iterator[Expanded]:
+        """What a Lazy gives for the values of its arguments, with the ways to answer those."""
+        names = list(node.arguments)
         arguments = [(f".{name}", argument) for name, argument in node.arguments.items()]
         later = keep.plus(self.mentions.hidden)
         for (start, _), (values, ways) in tuples_of(self, arguments, context, env, later).items():
             call = dict(zip(names, values, strict=True))
             key = (function_key(node.function), tuple([(n, typed(v)) for n, v in call.items()]))
-            if key in self.expanding:
-                add(table, start, self.endless(f"{node!r} comes back to itself, a grammar without an end"))
-                continue
             if key not in self.expansions:
                 if len(self.expansions) >= MAX_EXPANSIONS:
                     raise SizeTooHard(
@@ -364,12 +393,7 @@ class Count:
                 self.expansions[key] = node.expand(call, repr(node))
             expansion = self.mentions.reveal(self.expansions[key], context)
             shown = [show_value(call[name]) for name in names if self.facts.of(node.arguments[name]).open]
-            step = f"({','.join(shown)})" if shown else ""
-            self.expanding.add(key)
-            for end, more in self.ways(expansion, context, start, keep).items():
-                add(table, end, multiply(ways, inside(step, more)))
-            self.expanding.discard(key)
-        return table
+            yield Expanded(start, ways, key, expansion, f"({','.join(shown)})" if shown else "")
 
 
 def plain(key: Any) -> Any:

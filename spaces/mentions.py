@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from archsearch.spaces.facts import FactTable, children
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import Lazy, Optional, Repeat, Scope, Shared, Subset
 from archsearch.spaces.require import Require
@@ -95,6 +96,16 @@ class Mentions:
             result = result.plus(self.hidden)
         if isinstance(node, Lazy):
             result = Keep(result.names, result.names)
+        if isinstance(node, Graph):
+            # What settles the edges says later what is live.
+            for edge in [
+                edge
+                for reader in node.readers
+                for edge in reader.edges
+                if not isinstance(edge.source, str) or edge.optional
+            ]:
+                settles = self.of(edge.source, context).plus(self.of(edge.node, context))
+                result = result.plus(Keep(settles.names, settles.names))
         if (
             isinstance(node, Repeat)
             and isinstance(node.times, Node)

@@ -15,6 +15,7 @@ from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import BOOLEAN, Decision, IntegerRange, Options
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.graph import Graph
+from archsearch.spaces.graph_program import compile_graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,
