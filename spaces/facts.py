@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.graph import Graph
-from archsearch.spaces.liveness import infallible
+from archsearch.spaces.liveness import entangled, infallible
 from archsearch.spaces.node import Node, deep_recursion
 from archsearch.spaces.nodes import (
     Choice,
@@ -30,12 +30,13 @@ from archsearch.spaces.nodes import (
 
 class Facts(NamedTuple):
     """names: decided or shared inside; unknown: something is only known when it is expanded; open: decides;
-    fallible: a Graph inside refuses some answers."""
+    fallible: a Graph inside refuses some answers; entangled: one whose edges do not only depend on themselves."""
 
     names: frozenset[str] = frozenset()
     unknown: bool = False
     open: bool = False
     fallible: bool = False
+    entangled: bool = False
 
 
 def children(node: Any) -> list[Any]:
@@ -91,16 +92,18 @@ class FactTable:
             unknown = isinstance(node, Lazy) or (isinstance(node, Repeat) and not is_node_or_container(node.node))
             is_open = unknown or asks(node)
             fallible = isinstance(node, Graph) and not infallible(node)
+            tied = isinstance(node, Graph) and fallible and entangled(node)
             for child in children(node):
                 facts = self._find(child)
                 names |= facts.names
                 unknown = unknown or facts.unknown
                 is_open = is_open or facts.open
                 fallible = fallible or facts.fallible
+                tied = tied or facts.entangled
             name = getattr(node, "name", None)
             if name is not None:
                 names.add(name)
-            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open, fallible))
+            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open, fallible, tied))
         return known[1]
 
 

@@ -7,13 +7,16 @@ search over what the constraints read, which remembers the states with and witho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from archsearch.errors import Infeasible
 from archsearch.spaces.decisions import Decision, Options
 from archsearch.spaces.facts import FactTable
+from archsearch.spaces.graph_guide import GraphGuide
 from archsearch.spaces.program import Answers, Compiler, Constraint, Step
 from archsearch.spaces.walk import open_step
+from archsearch.spaces.wiring import Plan, Refused
 
 # Past this many states the search gives up, and walks redraw instead.
 MAX_STATES = 200_000
@@ -24,7 +27,7 @@ class TooManyStates(Exception):
 
 
 class Feasibility:
-    """The guide of a space with `require`.
+    """The guide of a space with `require`, or with graphs that refuse some answers.
 
     Args:
         compiler: the programs of the space, with its constraints by path.
@@ -41,9 +44,13 @@ class Feasibility:
         self.relevance: dict[int, tuple[Step, bool]] = {}
         self.reads: set[str] = set()
         self.gave_up = False
+        self.graphs: dict[int, tuple[Plan, GraphGuide]] = {}
 
     def narrow(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
         """The decision with only the answers that leave a completion."""
+        plan = self.compiler.wired.get(step.path)
+        if plan is not None and not plan.infallible and not plan.entangled:
+            return self.graph_guide(plan).narrow(decision, step.path, answers)
         if self.gave_up or decision.options is None or not self.relevant(step):
             return decision
         while True:
@@ -60,6 +67,12 @@ class Feasibility:
                 self.relevance.clear()
                 self.hopeless.clear()
                 self.hopeful.clear()
+
+    def graph_guide(self, plan: Plan) -> GraphGuide:
+        known = self.graphs.get(id(plan))
+        if known is None:
+            known = self.graphs[id(plan)] = (plan, GraphGuide(plan))
+        return known[1]
 
     def kept(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
         assert decision.options is not None
@@ -87,13 +100,17 @@ class Feasibility:
         entered = set(entered)
         trail: list[tuple[Any, ...]] = []
         while True:
-            state, step, options, rest = self.advance(rest, answers, entered)
-            if step is None or state in self.hopeful:
+            try:
+                state, step, options, rest = self.advance(rest, answers, entered)
+                refused = False
+            except Refused:
+                refused = True
+            if not refused and (step is None or state in self.hopeful):
                 if len(self.hopeful) > MAX_STATES:
                     self.hopeful.clear()
                 self.hopeful.update([passed[0] for passed in trail])
                 return True
-            if state not in self.hopeless:
+            if not refused and state not in self.hopeless:
                 trail.append((state, step, options, rest, list(answers), frozenset(entered)))
             if not trail:
                 return False
@@ -138,7 +155,7 @@ class Feasibility:
                 try:
                     opened = open_step(step, answers, entered)
                 except KeyError:
-                    self.reads.update(step.reads)
+                    self.reads.update(self.read_by(step))
                     raise
                 if opened:
                     rest = (opened, 0, rest)
@@ -184,15 +201,25 @@ class Feasibility:
             known = self.relevance[id(step)] = (step, self.find_relevance(step))
         return known[1]
 
+    def read_by(self, step: Step) -> Iterable[str]:
+        """The paths that a computed step depends on."""
+        if step.reads is not None:
+            return step.reads
+        return [path for path, plan in self.compiler.wired.items() if plan is step.site.plan]
+
     def find_relevance(self, step: Step) -> bool:
         if step.decision is not None and step.path in self.compiler.constraints:
             return True
         if step.path in self.reads:
             return True
+        plan = self.compiler.wired.get(step.path)
+        if step.decision is not None and plan is not None and plan.entangled and not plan.infallible:
+            self.reads.add(step.path)
+            return True
         if step.programs is None:
             return False
         facts = self.facts.of(step.site.node)
-        matters = facts.unknown or bool(facts.names & self.names)
+        matters = facts.unknown or facts.entangled or bool(facts.names & self.names)
         if matters and step.shared:
             self.reads.add(step.path)
         return matters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archsearch.spaces.graph import Edge, Graph, Group, Reader
+from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
+from archsearch.spaces.nodes import Choice, Optional
 
 
 def certain_items(reader: Reader) -> Iterator[tuple[str, ...]]:
@@ -68,3 +69,28 @@ def certainly_valid(graph: Graph) -> bool:
 def infallible(graph: Graph) -> bool:
     """Whether no answers are refused."""
     return certainly_live(graph) or certainly_valid(graph)
+
+
+def entangled(graph: Graph) -> bool:
+    """Whether something outside may decide on its edges too, or what settles them is only known when expanded."""
+    for reader in graph.readers:
+        for item in reader.items:
+            if isinstance(item, Group) and item.subset.name is not None:
+                return True
+        for edge in reader.edges:
+            if isinstance(edge.source, Choice) and edge.source.name is not None:
+                return True
+            if not edge.bare and not settles_itself(edge.node):
+                return True
+    return False
+
+
+def settles_itself(node: object) -> bool:
+    """Whether unnamed decisions of an edge's operation alone say whether it is None."""
+    if not may_be_none(node) or node is None:
+        return True
+    if isinstance(node, Optional):
+        return node.name is None and settles_itself(node.node)
+    if isinstance(node, Choice) and node.branches is not None:
+        return node.name is None and all([settles_itself(branch) for branch in node.branches.values()])
+    return False

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from archsearch.errors import SpaceError
 from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
-from archsearch.spaces.liveness import certainly_live, certainly_valid
+from archsearch.spaces.liveness import certainly_live, certainly_valid, entangled
 from archsearch.spaces.nodes import Choice, Lazy, Optional, Subset
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, own_answer, own_path, resolve
 from archsearch.spaces.sites import Site, join
@@ -96,6 +96,7 @@ class Plan:
         fixed: whether nothing is decided about edges.
         all_live: whether every vertex is live under all answers, and nothing can be refused.
         infallible: whether no answers are refused.
+        entangled: whether more than its own decisions says which edges there are.
     """
 
     def __init__(self, site: Site, node: Graph) -> None:
@@ -113,6 +114,7 @@ class Plan:
         self.fixed = all([not s.optional and s.source is None and s.group is None for row in self.slots for s in row])
         self.all_live = certainly_live(node)
         self.infallible = self.all_live or certainly_valid(node)
+        self.entangled = entangled(node)
         if self.fixed and not self.all_live:
             try:
                 self.wiring({})
