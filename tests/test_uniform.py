@@ -29,6 +29,7 @@ from archsearch.searchers.contract import Problem
 from archsearch.searchers.random import Random
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.decisions import Decision
+from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.nodes import (
     Boolean,
     Choice,
@@ -68,6 +69,18 @@ def rule(depth: int) -> Any:
     if depth == 0:
         return layer(size=Choice([1, 2]))
     return Choice({"stop": None, "more": Sequential(layer(size=Choice([3, 5])), Lazy(rule, depth=depth - 1))})
+
+
+def graph(dead: str) -> Graph:
+    return Graph(
+        {
+            "a": Vertex(layer(size=Integer(1, 4)), inputs={"x": Optional(layer())}),
+            "b": Vertex(layer(bias=Boolean()), inputs={"x": layer(), "a": Optional(layer())}),
+        },
+        inputs="x",
+        outputs="b",
+        dead=dead,
+    )
 
 
 def k() -> Choice:
@@ -129,6 +142,8 @@ SKEWED: dict[str, tuple[Callable[[], Space], int]] = {
     ),
     "a shared part": (lambda: Space([Optional(cell()), Residual(cell())]), 20),
     "a shared part, perhaps never": (lambda: Space([Optional(cell()), Optional(cell())]), 31),
+    "a graph that prunes": (lambda: Space(graph("prune")), 14),
+    "a graph that rejects": (lambda: Space(graph("reject")), 10),
     "a constraint": (
         lambda: Space(
             {f"g{i}": Choice([1, 2, 3, 4]) for i in range(3)},
