@@ -118,7 +118,11 @@ class GraphCount:
     def begin(self, states: States, reader: Reader) -> States:
         """The reader at hand is live, or not."""
         guesses = (True, False) if self.tracked and is_vertex(reader) else (True,)
-        return {s._replace(here=here, linked=False, chosen=0): w for s, w in states.items() for here in guesses}
+        following: States = {}
+        for state, ways in states.items():
+            for here in guesses:
+                add_state(following, state._replace(here=here, linked=False), ways)
+        return following
 
     def item(self, states: States, reader: Reader, item: Edge | Group) -> States:
         if isinstance(item, Group):

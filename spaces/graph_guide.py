@@ -63,7 +63,7 @@ class GraphGuide:
         for name, i in last.items():
             self.retired[i] = self.retired.get(i, 0) | self.bits[name]
         self.known: dict[tuple[int, State], bool] = {}
-        self.moves: dict[Any, State] = {}
+        self.moves: dict[Any, State | None] = {}
         self.narrowed: dict[Any, Decision] = {}
 
     def narrow(self, decision: Decision, path: str, answers: dict[str, Any]) -> Decision:
@@ -72,6 +72,8 @@ class GraphGuide:
         slot = self.events[position]
         assert isinstance(slot, Slot)
         state = self.state_at(position, answers)
+        if state is None:
+            return Options((), decision.kind)
         given = tuple([answers.get(p) for p in self.paths[position]])
         key = (path, state, given)
         narrowed = self.narrowed.get(key)
@@ -91,26 +93,24 @@ class GraphGuide:
             self.narrowed[key] = narrowed
         return narrowed
 
-    def state_at(self, position: int, answers: dict[str, Any]) -> State:
-        """The state before an event, under the answers so far, which leave a completion."""
-        state = State()
+    def state_at(self, position: int, answers: dict[str, Any]) -> State | None:
+        """The state before an event, under the answers so far; None where nothing can be made of them."""
+        state: State | None = State()
         for i in range(position):
+            if state is None:
+                return None
             move = (i, state, *[answers.get(path) for path in self.paths[i]])
-            after = self.moves.get(move)
-            if after is None:
-                after = self.moves[move] = self.move(i, state, answers)
-            state = after
+            if move not in self.moves:
+                self.moves[move] = self.move(i, state, answers)
+            state = self.moves[move]
         return state
 
-    def move(self, position: int, state: State, answers: dict[str, Any]) -> State:
+    def move(self, position: int, state: State, answers: dict[str, Any]) -> State | None:
         event = self.events[position]
         if isinstance(event, Slot):
             (way,) = ways(event, answers, state.chosen)
-            after = self.after(state, event, *way)
-        else:
-            after = self.end(state, event)
-        assert after is not None, "an answer without a completion was offered"
-        return after
+            return self.after(state, event, *way)
+        return self.end(state, event)
 
     def completes(self, position: int, state: State) -> bool:
         """Whether the events from `position` on can make a graph."""
