@@ -1,0 +1,470 @@
+"""Published spaces that are chains: Once-for-All's MobileNetV3, AutoFormer, Llama. Counts and parameters as published,
+and the same networks written by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from archsearch.errors import SpaceError
+from archsearch.spaces import autoformer, llama, ofa_mobilenetv3
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.autoformer_layers import RelativePositions
+from archsearch.spaces.decisions import Decision
+from archsearch.spaces.ofa_mobilenetv3_layers import divisible
+from archsearch.spaces.space import Space
+
+State = dict[str, torch.Tensor]
+
+
+def small_ofa(**options: Any) -> Space:
+    return ofa_mobilenetv3.space(10, **{"resolutions": (64,), "widths": (8, 8, 16, 16, 24, 24, 48, 64), **options})
+
+
+def small_autoformer(**options: Any) -> Space:
+    sizes = {"embeds": (24, 32), "heads": (1, 2), "ratios": (1.5, 2.0), "depths": (1, 2), "head_dim": 8}
+    return autoformer.space(**{**sizes, "classes": 10, "image": 32, "patch": 8, **options})
+
+
+def small_llama(**options: Any) -> Space:
+    sizes = {"widths": (16, 32), "depths": (1, 2), "heads": (2, 4), "groups": (1, 2), "ratios": (1.5, 2.0)}
+    return llama.space(**{**sizes, "vocabulary": 50, "context": 12, "head_dim": 8, **options})
+
+
+SMALL = {"ofa": small_ofa, "autoformer": small_autoformer, "llama": small_llama}
+
+
+def extreme(space: Space, index: int) -> Architecture:
+    """The architecture of every first (0) or last (-1) option."""
+
+    def pick(decision: Decision, path: str) -> Any:
+        assert decision.options is not None
+        return decision.options[index]
+
+    return space.architecture(space.walk(pick))
+
+
+def inputs_of(space: Space, batch: int = 4) -> torch.Tensor:
+    (tensor,) = space.inputs.values()
+    torch.manual_seed(0)
+    if tensor.below is not None:
+        return torch.randint(0, tensor.below, (batch, *tensor.shape))
+    return torch.randn(batch, *tensor.shape)
+
+
+def shaken(arch: Architecture, x: torch.Tensor) -> torch.nn.Module:
+    """A model in evaluation mode in which no weight is zero or one, so that none can be left out unnoticed.
+
+    Its normalisations know `x`, so that no signal dies on its way.
+    """
+    model = arch.build(seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for value in model.parameters():
+        value.data += torch.randn(value.shape, generator=generator) * 0.1
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.9
+    model(x)
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    ("space", "size", "formula"),
+    [
+        (ofa_mobilenetv3.space(), 21_758_655_492_572_485_851, (9**2 + 9**3 + 9**4) ** 5),
+        (autoformer.space(), 1_056_964_608, 3 * (4**12 + 4**13 + 4**14)),
+        (autoformer.small(), 77_103_263_459_313, 3 * (9**12 + 9**13 + 9**14)),
+        (autoformer.base(), 6_245_364_340_204_353, 3 * (9**14 + 9**15 + 9**16)),
+        (llama.space(), 239_299_779_515_370_709_196_889, 3 * (27**8 + 27**12 + 27**16)),
+    ],
+    ids=["ofa", "autoformer", "autoformer small", "autoformer base", "llama"],
+)
+def test_counts(space: Space, size: int, formula: int) -> None:
+    assert space.size() == size == formula
+
+
+def test_each_network_of_once_for_all_runs_at_any_of_25_resolutions() -> None:
+    assert ofa_mobilenetv3.space(resolutions=ofa_mobilenetv3.RESOLUTIONS).size() == 25 * 7371**5
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        (small_ofa(depths=(2,), kernels=(3, 5), expansions=(3,)), 2**10),
+        (small_ofa(depths=(1, 2), kernels=(3,), expansions=(3,), resolutions=(32, 64, 96)), 3 * 2**5),
+        (small_autoformer(), 2 * (4 + 4**2)),
+        (small_llama(), 2 * (8 + 8**2)),
+    ],
+)
+def test_counts_are_what_can_be_listed(space: Space, size: int) -> None:
+    assert space.size() == size == len({arch.id for arch in space.enumerate()})
+
+
+def test_the_largest_network_of_once_for_all_has_its_published_parameters() -> None:
+    """The paper stores all sub-networks in 7.7M parameters; to the digit as the authors' code builds it."""
+    assert extreme(ofa_mobilenetv3.space(), -1).parameters == 7_664_760
+    assert extreme(ofa_mobilenetv3.space(), 0).parameters == 3_410_792
+
+
+@pytest.mark.parametrize(
+    ("space", "embed", "heads", "ratios", "parameters", "published"),
+    [
+        (autoformer.small(), 384, "6657555667767", "6767888888878", 22_891_432, 22.9),
+        (autoformer.base(), 576, "99999A99A9A99A", "77878776886867", 53_691_688, 53.7),
+    ],
+)
+def test_networks_that_autoformer_found_have_their_published_parameters(
+    space: Space, embed: int, heads: str, ratios: str, parameters: int, published: float
+) -> None:
+    """The found networks of the authors' code, a digit for each layer; ratios in halves."""
+    answers: dict[str, Any] = {"embed": embed, "depth": len(heads)}
+    for i, (number, halves) in enumerate(zip(heads, ratios, strict=True)):
+        answers |= {f"layers[{i}].heads": int(number, 16), f"layers[{i}].ratio": int(halves) / 2}
+    arch = space.architecture(answers)
+    assert arch.parameters == parameters
+    assert round(arch.parameters / 1e6, 1) == published
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "depth", "width", "heads", "group", "hidden", "head_dim", "tied", "parameters"),
+    [
+        (32_000, 32, 4096, 32, 1, 11_008, 128, False, 6_738_415_616),
+        (128_256, 32, 4096, 32, 4, 14_336, 128, False, 8_030_261_248),
+        (128_256, 16, 2048, 32, 4, 8_192, 64, True, 1_235_814_400),
+        (32_000, 22, 2048, 32, 8, 5_632, 64, False, 1_100_048_384),
+    ],
+    ids=["Llama 2 7B", "Llama 3 8B", "Llama 3.2 1B", "TinyLlama 1.1B"],
+)
+def test_published_models_have_their_published_parameters(
+    vocabulary: int,
+    depth: int,
+    width: int,
+    heads: int,
+    group: int,
+    hidden: int,
+    head_dim: int,
+    tied: bool,
+    parameters: int,
+) -> None:
+    space = llama.space(
+        vocabulary, 8, [width], [depth], [heads], [group], [hidden / width], head_dim=head_dim, tied=tied
+    )
+    assert space.size() == 1
+    assert space.architecture({}).parameters == parameters
+
+
+# A quarter, as a multiple of 8 (18 would lose more than a tenth at 16, so it is 24).
+GATES = {72: 24, 96: 24, 120: 32, 144: 40, 160: 40, 240: 64, 320: 80, 336: 88, 448: 112, 480: 120, 640: 160, 672: 168}
+GATES[960] = 240
+
+
+def ofa_parameters(a: dict[str, Any], classes: int) -> int:
+    """Convolutions without bias and two numbers a channel for each normalisation; gates with bias."""
+    total = 3 * 16 * 9 + 2 * 16 + (16 * 9 + 2 * 16) + (16 * 16 + 2 * 16)
+    total += 160 * 960 + 2 * 960 + 960 * 1280 + 1280 * classes + classes
+    before = 16
+    for u, width in enumerate((24, 40, 80, 112, 160)):
+        for i in range(a[f"units[{u}].depth"]):
+            at = f"units[{u}].more[{i - 1}]" if i else f"units[{u}].first"
+            wide = before * a[f"{at}.expansion"]
+            total += before * wide + wide * a[f"{at}.kernel"] ** 2 + wide * width + 2 * (wide + wide + width)
+            if u in (1, 3, 4):
+                total += 2 * wide * GATES[wide] + wide + GATES[wide]
+            before = width
+    return total
+
+
+def autoformer_parameters(a: dict[str, Any], classes: int) -> int:
+    d = a["embed"]
+    total: int = (3 * 16 * 16 * d + d) + 198 * d + 2 * d + d * classes + classes
+    for i in range(a["depth"]):
+        inside, wide = 64 * a[f"layers[{i}].heads"], int(a[f"layers[{i}].ratio"] * d)
+        total += 4 * d + (3 * inside * (d + 1)) + (inside + 1) * d + (d + 1) * wide + (wide + 1) * d + 4 * 30 * 64
+    return total
+
+
+def llama_parameters(a: dict[str, Any], vocabulary: int) -> int:
+    d = a["width"]
+    total: int = 2 * vocabulary * d + d
+    for i in range(a["depth"]):
+        heads = a[f"layers[{i}].heads"]
+        kv_heads, wide = heads // a[f"layers[{i}].group"], int(a[f"layers[{i}].ratio"] * d)
+        total += 2 * d + 64 * d * (2 * heads + 2 * kv_heads) + 3 * d * wide
+    return total
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_parameters_are_those_of_the_closed_form(seed: int) -> None:
+    for space, expected in (
+        (ofa_mobilenetv3.space(), ofa_parameters),
+        (autoformer.space(), autoformer_parameters),
+        (autoformer.base(), autoformer_parameters),
+    ):
+        arch = space.sample(random.Random(seed))
+        assert arch.parameters == expected(arch.assignment, 1000)
+    arch = llama.space().sample(random.Random(seed))
+    assert arch.parameters == llama_parameters(arch.assignment, 32_000)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_sample_trains_for_one_step(name: str, seed: int) -> None:
+    space = SMALL[name]()
+    arch = space.sample(random.Random(seed))
+    model = arch.build(seed=seed)
+    before = {k: v.detach().clone() for k, v in model.named_parameters()}
+    assert sum(v.numel() for v in before.values()) == arch.parameters
+    output = model(inputs_of(space))
+    assert output.shape == ((4, 12, 50) if name == "llama" else (4, 10))
+    classes = output.shape[-1]
+    loss = functional.cross_entropy(output.reshape(-1, classes), torch.arange(output.numel() // classes) % classes)
+    assert math.isfinite(loss.item())
+    loss.backward()
+    torch.optim.SGD(model.parameters(), lr=1.0).step()
+    after = dict(model.named_parameters())
+    assert [k for k, v in before.items() if torch.equal(v, after[k])] == []
+    assert all(bool(v.isfinite().all()) for v in after.values())
+
+
+def hard_swish(x: torch.Tensor) -> torch.Tensor:
+    return x * (x + 3).clamp(0, 6) / 6
+
+
+def ofa_by_hand(state: State, a: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+    def normalised(x: torch.Tensor, at: str) -> torch.Tensor:
+        mean, var, scale, shift = [
+            state[f"{at}.bn.{k}"][:, None, None] for k in ("running_mean", "running_var", "weight", "bias")
+        ]
+        return (x - mean) / (var + 1e-5).sqrt() * scale + shift
+
+    def pointwise(x: torch.Tensor, at: str) -> torch.Tensor:
+        return torch.einsum("bchw,dc->bdhw", x, state[f"{at}.weight"][:, :, 0, 0])
+
+    def spatial(x: torch.Tensor, at: str, stride: int, groups: int) -> torch.Tensor:
+        weight = state[f"{at}.conv.weight"]
+        padded = functional.pad(x, [weight.shape[-1] // 2] * 4)
+        return normalised(functional.conv2d(padded, weight, stride=stride, groups=groups), at)
+
+    def bottleneck(x: torch.Tensor, at: str, stride: int, act: Any, squeeze: bool) -> torch.Tensor:
+        if f"{at}.expand.conv.weight" in state:
+            x = act(normalised(pointwise(x, f"{at}.expand.conv"), f"{at}.expand"))
+        x = act(spatial(x, f"{at}.depthwise", stride, x.shape[1]))
+        assert squeeze == (f"{at}.depthwise.se.reduce.weight" in state)
+        if squeeze:
+            se = f"{at}.depthwise.se"
+            gate = pointwise(x.mean((2, 3), keepdim=True), f"{se}.reduce") + state[f"{se}.reduce.bias"][:, None, None]
+            gate = pointwise(gate.clamp(min=0), f"{se}.expand") + state[f"{se}.expand.bias"][:, None, None]
+            x = x * (gate + 3).clamp(0, 6) / 6
+        return normalised(pointwise(x, f"{at}.project.conv"), f"{at}.project")
+
+    x = hard_swish(spatial(x, "stem", 2, 1))
+    x = x + bottleneck(x, "block.0", 1, torch.relu, False)
+    strides, squeezes = (2, 2, 2, 1, 2), (False, True, False, True, True)
+    for u, (stride, squeeze) in enumerate(zip(strides, squeezes, strict=True)):
+        act = torch.relu if u < 2 else hard_swish
+        x = bottleneck(x, f"units.{u}.first", stride, act, squeeze)
+        for i in range(a[f"units[{u}].depth"] - 1):
+            x = x + bottleneck(x, f"units.{u}.more.{i}.0", 1, act, squeeze)
+    x = hard_swish(normalised(pointwise(x, "head.expand.conv"), "head.expand")).mean((2, 3), keepdim=True)
+    x = hard_swish(pointwise(x, "head.mix.conv")).flatten(1)
+    return x @ state["head.classifier.weight"].T + state["head.classifier.bias"]
+
+
+def layer_norm(x: torch.Tensor, state: State, at: str) -> torch.Tensor:
+    centred = x - x.mean(-1, keepdim=True)
+    scaled = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    return scaled * state[f"{at}.weight"] + state[f"{at}.bias"]
+
+
+def linear(x: torch.Tensor, state: State, at: str) -> torch.Tensor:
+    y = x @ state[f"{at}.weight"].T
+    return y + state[f"{at}.bias"] if f"{at}.bias" in state else y
+
+
+def relative_by_hand(state: State, at: str, grid: int, reach: int) -> torch.Tensor:
+    """One pair of tokens after the other; token 0 is the class token."""
+    n = 1 + grid * grid
+    rows, columns = state[f"{at}rows"], state[f"{at}columns"]
+    found = torch.zeros(n, n, rows.shape[1])
+    for i in range(n):
+        for j in range(n):
+            row = column = 0
+            if i and j:
+                (r, c), (s, d) = divmod(i - 1, grid), divmod(j - 1, grid)
+                row, column = [max(-reach, min(reach, apart)) + reach + 1 for apart in (s - r, d - c)]
+            found[i, j] = rows[row] + columns[column]
+    return found
+
+
+@pytest.mark.parametrize(("grid", "reach"), [(1, 2), (3, 1), (4, 2), (3, 14)])
+def test_relative_positions(grid: int, reach: int) -> None:
+    module = RelativePositions(grid, 5, reach)
+    torch.testing.assert_close(module(), relative_by_hand(module.state_dict(), "", grid, reach), rtol=0, atol=0)
+
+
+def autoformer_by_hand(state: State, a: dict[str, Any], x: torch.Tensor) -> torch.Tensor:
+    grid, patch, head_dim = x.shape[-1] // 8, 8, 8
+    weight = state["patches.weight"].flatten(1)
+    tokens = [state["tokens.class_token"][:, 0].expand(len(x), -1)]
+    for r in range(grid):
+        for c in range(grid):
+            piece = x[:, :, r * patch : (r + 1) * patch, c * patch : (c + 1) * patch].flatten(1)
+            tokens.append(piece @ weight.T + state["patches.bias"])
+    h = torch.stack(tokens, 1) + state["tokens.positions"]
+    for i in range(a["depth"]):
+        at = f"layers.{i}.attention.0"
+        heads = a[f"layers[{i}].heads"]
+        y = layer_norm(h, state, f"{at}.norm")
+        q, k, v = linear(y, state, f"{at}.mix.qkv").split(heads * head_dim, -1)
+        keys, values = [relative_by_hand(state, f"{at}.mix.{w}.", grid, 14) for w in ("keys", "values")]
+        outputs = []
+        for head in range(heads):
+            part = slice(head * head_dim, (head + 1) * head_dim)
+            scores = ((k[:, None, :, part] + keys) * q[:, :, None, part]).sum(-1) / math.sqrt(head_dim)
+            chance = scores.exp() / scores.exp().sum(-1, keepdim=True)
+            outputs.append((chance[..., None] * (v[:, None, :, part] + values)).sum(2))
+        h = h + linear(torch.cat(outputs, -1), state, f"{at}.mix.out")
+        y = linear(layer_norm(h, state, f"layers.{i}.mlp.0.norm"), state, f"layers.{i}.mlp.0.up")
+        h = h + linear(y * (1 + torch.erf(y / math.sqrt(2))) / 2, state, f"layers.{i}.mlp.0.down")
+    return linear(layer_norm(h, state, "norm")[:, 0], state, "head")
+
+
+def llama_by_hand(state: State, a: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:
+    head_dim, base, epsilon = 8, 10_000.0, 1e-5
+
+    def norm(x: torch.Tensor, at: str) -> torch.Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + epsilon).sqrt() * state[f"{at}.weight"]
+
+    def turned(x: torch.Tensor) -> torch.Tensor:
+        """Pairs (i, i + 4) as complex numbers, multiplied by e^(i t theta)."""
+        rates = torch.tensor([base ** (-2 * i / head_dim) for i in range(head_dim // 2)])
+        turn = torch.polar(torch.ones(()), torch.outer(torch.arange(float(x.shape[1])), rates))
+        y = torch.complex(*x.chunk(2, -1)) * turn
+        return torch.cat([y.real, y.imag], -1)
+
+    h = state["embed.weight"][ids]
+    length = ids.shape[1]
+    for i in range(a["depth"]):
+        at = f"layers.{i}.attention.0"
+        heads, group = a[f"layers[{i}].heads"], a[f"layers[{i}].group"]
+        y = norm(h, f"{at}.norm")
+        q, k, v = [linear(y, state, f"{at}.mix.{w}").split(head_dim, -1) for w in "qkv"]
+        assert (len(q), len(k), len(v)) == (heads, heads // group, heads // group)
+        outputs = []
+        for head in range(heads):
+            scores = turned(q[head]) @ turned(k[head // group]).mT / math.sqrt(head_dim)
+            future = torch.arange(length) > torch.arange(length)[:, None]
+            chance = scores.masked_fill(future, -math.inf).softmax(-1)
+            outputs.append(chance @ v[head // group])
+        h = h + linear(torch.cat(outputs, -1), state, f"{at}.mix.out")
+        at = f"layers.{i}.mlp.0"
+        y = norm(h, f"{at}.norm")
+        gate = linear(y, state, f"{at}.wide.gate.proj")
+        h = h + linear(gate * gate.sigmoid() * linear(y, state, f"{at}.wide.up"), state, f"{at}.down")
+    return linear(norm(h, "norm"), state, "head" if "head.weight" in state else "head.embedding")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("space", "by_hand"),
+    [
+        (small_ofa(), ofa_by_hand),
+        (small_autoformer(), autoformer_by_hand),
+        (small_llama(), llama_by_hand),
+        (small_llama(tied=True), llama_by_hand),
+    ],
+    ids=["ofa", "autoformer", "llama", "tied llama"],
+)
+def test_the_model_is_the_one_written_by_hand(space: Space, by_hand: Any, seed: int) -> None:
+    arch = space.sample(random.Random(seed))
+    x = inputs_of(space)
+    with torch.no_grad():
+        model = shaken(arch, x)
+        expected = by_hand(dict(model.state_dict()), arch.assignment, x)
+        torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_resolution_is_part_of_the_model() -> None:
+    space = small_ofa(resolutions=(32, 48, 64))
+    arch = extreme(space, 0)
+    answers = {**arch.assignment, "resolution": 64}
+    whole = space.architecture(answers)
+    assert arch["resolution"] == 32
+    assert arch.parameters == whole.parameters
+    assert 3 < whole.flops / arch.flops < 4.1
+    x = inputs_of(space)
+    resized = functional.interpolate(x, size=32, mode="bilinear", antialias=True)
+    with torch.no_grad():
+        model = shaken(arch, x)
+        expected = ofa_by_hand(dict(model.state_dict()), arch.assignment, resized)
+        torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_tied_weights_are_one() -> None:
+    model = extreme(small_llama(tied=True), -1).build(seed=0)
+    assert [name for name, _ in model.named_parameters() if "embed" in name] == ["embed.weight"]
+    assert model.get_parameter("embed.weight") is model.get_parameter("head.embedding.weight")
+
+
+def test_names_say_where_a_weight_stands() -> None:
+    names = list(extreme(small_llama(), 0).build(seed=0).state_dict())
+    assert names == [
+        "embed.weight",
+        "layers.0.attention.0.norm.weight",
+        *[f"layers.0.attention.0.mix.{w}.weight" for w in ("q", "k", "v", "out")],
+        "layers.0.mlp.0.norm.weight",
+        "layers.0.mlp.0.wide.gate.proj.weight",
+        "layers.0.mlp.0.wide.up.weight",
+        "layers.0.mlp.0.down.weight",
+        "norm.weight",
+        "head.weight",
+    ]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [ofa_mobilenetv3.space(resolutions=(128, 224)), autoformer.space(), autoformer.base(), llama.space(tied=True)],
+    ids=["ofa", "autoformer", "autoformer base", "llama"],
+)
+def test_a_space_pickles_and_describes_itself(space: Space) -> None:
+    again = pickle.loads(pickle.dumps(space))
+    assert json.dumps(again.describe()) == json.dumps(space.describe())
+    arch = space.sample(random.Random(0))
+    assert again.architecture(json.loads(json.dumps(arch.assignment))).id == arch.id
+    assert again.sample(random.Random(0)) == arch
+
+
+def test_no_torch_is_needed_to_say_and_sample_them() -> None:
+    code = (
+        "import random, sys\n"
+        "from archsearch.spaces import autoformer, llama, ofa_mobilenetv3\n"
+        "for space in (autoformer.space(), llama.space(tied=True), ofa_mobilenetv3.space(resolutions=(128, 224))):\n"
+        "    assert space.size() and space.sample(random.Random(0)).id and space.describe()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_groups_divide_heads() -> None:
+    with pytest.raises(SpaceError, match="8 heads in groups of 3"):
+        llama.space(heads=(6, 8), groups=(1, 3))
+
+
+def test_widths_are_eight() -> None:
+    with pytest.raises(SpaceError, match="8 widths, but got 7"):
+        ofa_mobilenetv3.space(widths=(16, 24, 40, 80, 112, 160, 960))
+
+
+def test_divisible() -> None:
+    for channels in range(1, 400):
+        multiples = [n for n in range(8, 500, 8) if n >= 0.9 * channels]
+        assert divisible(channels) == min(multiples, key=lambda n: (abs(n - channels), -n))
