@@ -71,6 +71,11 @@ def parser() -> Parser:
     run.add_argument("--seed", metavar="K", type=int, help="the seed of the search (default 0)")
     run.add_argument("--timeout", metavar="T", help="end a trial that takes longer, as failed: 90s, 30m, 2h")
     run.add_argument(
+        "--reuse",
+        action=argparse.BooleanOptionalAction,
+        help="evaluate a network once, and give later trials of it the same metrics (default), or evaluate every trial",
+    )
+    run.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",

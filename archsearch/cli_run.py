@@ -90,11 +90,13 @@ def make_study(file: StudyFile, config: RunConfig) -> Study:
         given = {"space": space, "evaluate": evaluate, "name": file.path.stem}
         given |= {key: file[key] for key in ("objective", "searcher") if file[key] is not None}
     elif isinstance(own, Study):
-        given = {key: getattr(own, key) for key in ("evaluate", "searcher", "store", "name", "seed", "storage")}
+        given = {
+            key: getattr(own, key) for key in ("evaluate", "searcher", "store", "name", "seed", "storage", "reuse")
+        }
         given |= {"space": space_of(file), "objective": own.objectives}
     else:
         raise UsageError(f"{file.path}: expected `study` to be an archsearch.Study, but it is {own!r:.100}")
-    chosen = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed")}
+    chosen = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed", "reuse")}
     return Study(**{**given, **{key: value for key, value in chosen.items() if value is not None}})
 
 
@@ -150,6 +152,9 @@ def summary(study: Study, trials: Sequence[TrialRecord]) -> str:
     states = Counter(trial.state for trial in trials)
     counts = ", ".join(f"{states[state]} {state}" for state in ("done", "failed", "pruned") if states[state])
     lines = [f"study {study.name!r} in {study.store}: {counts or 'no trials'}"]
+    reused = sum(trial.reused_from is not None for trial in trials)
+    if reused:
+        lines.append(f"reused: {reused} of the done ones have the metrics of an earlier trial, of the same network")
     if states["done"]:
         best = study.pareto if len(study.objectives) > 1 else [study.best]
         for trial in best:
@@ -178,8 +183,8 @@ def again(arguments: argparse.Namespace) -> str:
         if value is None or action.dest == "help":
             continue
         flag = action.option_strings[-1:]
-        if value is True:
-            words += flag
+        if isinstance(value, bool):
+            words.append(action.option_strings[0 if value else -1])
         elif isinstance(value, list):
             words += [word for item in value for word in (*flag, item)]
         else:

@@ -41,6 +41,7 @@ class RunConfig(BaseModel):
     timeout: StrictInt | StrictFloat | StrictStr | None = Field(
         default=None, description='of one trial: seconds, or "90s", "30m", "2h"'
     )
+    reuse: StrictBool | None = Field(default=None, description="evaluate a network once; false: every trial")
     quiet: StrictBool = False
     set: dict[StrictStr, Scalar] = Field(default_factory=dict, description="settings of the study file")
 
@@ -158,6 +159,7 @@ def expectation(details: ErrorDetails) -> str:
         "gpus_per_worker": "expected a number, 0 or more",
         "seed": "expected a whole number, 0 or more",
         "timeout": "expected seconds, or a duration like 90s, 30m or 2h",
+        "reuse": "expected true or false",
         "quiet": "expected true or false",
         "set": "expected `key: value` lines",
     }.get(field, "expected a string")

@@ -5,6 +5,10 @@
     3  commits outcomes, in the order of finishing, and tells them after that: memory never runs ahead of the file
 
 So wherever it is killed, the record says what the search had heard, and a new driver goes on from there.
+
+A trial whose network was evaluated before is not submitted: it ends at once, with the metrics of that evaluation. Where
+the network is being evaluated at that moment, the trial waits for the outcome: a network that is done answers it, and
+where the evaluation fails, it is evaluated itself.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ from typing import Any
 from archsearch.definition import Definition
 from archsearch.executor import Executor
 from archsearch.job import Job, Metrics, Outcome, Report
-from archsearch.record import Asked, Record, told
+from archsearch.record import Asked, Record, Reused, told
+from archsearch.reuse import carried_over, evaluation_id, network_of, value_labels
 from archsearch.searchers.contract import Pending, Proposal, State, stream
 from archsearch.snapshot import Snapshot
 from archsearch.spaces.decisions import frozen
+from archsearch.trial import TrialRecord
 
 # A trial whose workers are lost this often is recorded as failed.
 MAX_LOST = 3
@@ -35,8 +41,10 @@ class Running:
 
     Attributes:
         assignment: its answers by path.
-        attempt: the number of its last attempt.
+        attempt: the number of its last attempt; 0 before the first.
         started: when that attempt began, in `time.monotonic` seconds.
+        evaluation: what is evaluated (`evaluation_id`); None where no other trial can share it.
+        waits_for: the trial that evaluates the same; None where this one is evaluated.
         num_lost: how many attempts ended with the loss of their worker.
         latest_report: what it reported last.
     """
@@ -44,6 +52,8 @@ class Running:
     assignment: Mapping[str, Any]
     attempt: int
     started: float
+    evaluation: bytes | None = None
+    waits_for: int | None = None
     num_lost: int = 0
     latest_report: Metrics | None = None
 
@@ -55,18 +65,23 @@ class Driver:
         definition: what the study is.
         record: its rows, held by a lease.
         storage: the folder of the trials' files.
+        reuse: whether one evaluation answers all trials of its network.
     """
 
-    def __init__(self, definition: Definition, record: Record, storage: Path) -> None:
+    def __init__(self, definition: Definition, record: Record, storage: Path, reuse: bool = True) -> None:
         self.definition = definition
         self.record = record
         self.storage = storage
+        self.reuse = reuse
+        self.labels = value_labels(definition.space.root)
         self.search = definition.searcher.start(definition.problem)
         self.running: dict[int, Running] = {}
         self.orphans: deque[int] = deque()
+        self.evaluated: dict[bytes, int] = {}
         self.failures: Counter[str] = Counter()
         self.best: tuple[int, float] | None = None
         self.num_told = 0
+        self.num_reused = 0
         self.num_trials = 0
         self.num_reports = 0
         self.replay()
@@ -78,13 +93,25 @@ class Driver:
         for trial in sorted([t for t in trials if t.finish is not None], key=lambda t: t.finish or 0):
             self.tell(trial.number, trial.assignment, state_of(trial.state), trial.metrics, trial.seconds or 0.0)
             self.failures.update([trial.kind] if trial.kind else [])
+            if trial.reused_from is not None:
+                self.num_reused += 1
+            elif trial.state == "done":
+                self.note(trial.number, self.evaluation(trial, trial.canonical_id))
         lost = self.record.num_lost()
         for trial in trials:
             if trial.finish is None:
+                evaluation = self.evaluation(trial, trial.canonical_id)
+                leader = self.leader(evaluation)
                 self.running[trial.number] = Running(
-                    trial.assignment, trial.attempts, time.monotonic(), lost.get(trial.number, 0)
+                    trial.assignment,
+                    trial.attempts,
+                    time.monotonic(),
+                    evaluation,
+                    leader,
+                    lost.get(trial.number, 0),
                 )
-                self.orphans.append(trial.number)
+                if leader is None:
+                    self.orphans.append(trial.number)
         for sequence, number, metrics in self.record.reports():
             self.num_reports = sequence
             if number in self.running:
@@ -95,20 +122,76 @@ class Driver:
         """The trials without an outcome, in the order of their numbers."""
         return [Pending(number, r.assignment, r.latest_report) for number, r in self.running.items()]
 
+    def evaluation(self, trial: TrialRecord | Proposal, canonical_id: str | None) -> bytes | None:
+        """What is evaluated for a trial; None where no other trial can share it."""
+        if canonical_id is None or not self.reuse:
+            return None
+        return evaluation_id(canonical_id, trial.parent, trial.budget, trial.assignment, self.labels)
+
+    def note(self, number: int, evaluation: bytes | None) -> None:
+        """A trial that is done: it answers those of the same evaluation that come later."""
+        if evaluation is not None:
+            self.evaluated.setdefault(evaluation, number)
+
+    def leader(self, evaluation: bytes | None) -> int | None:
+        """The trial without an outcome that is evaluated for all of this evaluation, or None."""
+        if evaluation is None:
+            return None
+        return next((n for n, r in self.running.items() if r.waits_for is None and r.evaluation == evaluation), None)
+
+    def answer(self, number: int, assignment: Mapping[str, Any], evaluation: bytes | None) -> Reused | None:
+        """What the record answers a new trial, or None."""
+        source = None if evaluation is None else self.evaluated.get(evaluation)
+        if source is None:
+            return None
+        return self.reused(number, assignment, source, *self.record.evaluated(source), self.num_told + 1)
+
+    def reused(
+        self,
+        number: int,
+        assignment: Mapping[str, Any],
+        source: int,
+        evaluated: Mapping[str, Any],
+        metrics: Metrics,
+        finish: int,
+    ) -> Reused | None:
+        definition = self.definition
+        found = carried_over(definition.space, metrics, evaluated, assignment, definition.free_metrics)
+        return None if found is None else Reused(number, source, found, finish)
+
     def propose(self, count: int) -> list[Job]:
-        """Up to `count` new trials, committed as running; fewer where nothing is left."""
+        """Make up to `count` proposals, fewer where nothing is left, and commit them as trials.
+
+        Returns:
+            the jobs of those that need an evaluation.
+        """
         asked: list[Asked] = []
+        begun: list[int] = []
         for _ in range(count):
             number = self.num_trials
             proposal = self.search.ask(number, self.pending())
             if proposal is None:
                 break
-            asked.append(Asked(number, proposal, self.num_told, self.num_reports, tuple(self.running)))
-            self.running[number] = Running(as_recorded(proposal), 1, time.monotonic())
+            assignment = as_recorded(proposal)
+            network = network_of(self.definition.space, assignment)
+            evaluation = self.evaluation(proposal, network)
+            leader = self.leader(evaluation)
+            answer = self.answer(number, assignment, evaluation) if leader is None else None
+            begins = leader is None and answer is None
+            heard = self.num_told, self.num_reports
+            asked.append(Asked(number, proposal, *heard, tuple(self.running), network, begins))
+            self.running[number] = Running(assignment, int(begins), time.monotonic(), evaluation, leader)
             self.num_trials += 1
+            if answer is not None:
+                self.record.add(asked, [answer])
+                asked = []
+                self.end(number, "done", answer.metrics, 0.0)
+                self.num_reused += 1
+            elif begins:
+                begun.append(number)
         if asked:
             self.record.add(asked)
-        return [self.job(a.number) for a in asked]
+        return [self.job(number) for number in begun]
 
     def resubmit(self, numbers: Sequence[int]) -> list[Job]:
         """Another attempt at trials that have no outcome."""
@@ -138,28 +221,67 @@ class Driver:
             self.running[report.number].latest_report = {"step": report.step, **report.metrics}
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Job]:
-        """Commit outcomes and tell the search; the jobs of lost trials that get another attempt."""
+        """Commit outcomes, with what they answer, and tell the search.
+
+        Returns:
+            the jobs of lost trials that get another attempt.
+        """
         again: list[int] = []
-        ended: list[tuple[Outcome, State]] = []
         rows: list[tuple[Outcome, State | None, int | None]] = []
+        reused: list[Reused] = []
+        finish = self.num_told
         for outcome in outcomes:
             running = self.running[outcome.number]
             running.num_lost += outcome.kind == "lost"
             if outcome.kind == "lost" and running.num_lost < MAX_LOST:
                 again.append(outcome.number)
                 rows.append((outcome, None, None))
-            else:
-                state: State = "done" if outcome.kind == "done" else "failed"
-                ended.append((outcome, state))
-                rows.append((outcome, state, self.num_told + len(ended)))
-        self.record.finish(rows)
-        for outcome, state in ended:
-            running = self.running.pop(outcome.number)
-            if outcome.number in self.orphans:
-                self.orphans.remove(outcome.number)
-            self.tell(outcome.number, running.assignment, state, outcome.metrics, outcome.seconds)
+                continue
+            finish += 1
+            rows.append((outcome, "done" if outcome.kind == "done" else "failed", finish))
+            if outcome.kind == "done":
+                answers = self.answers(outcome, finish)
+                finish += len(answers)
+                reused += answers
+        self.record.finish(rows, reused)
+        for outcome, state, _ in rows:
+            if state is None:
+                continue
+            if state == "done":
+                self.note(outcome.number, self.running[outcome.number].evaluation)
+            self.end(outcome.number, state, outcome.metrics, outcome.seconds)
             self.failures.update([outcome.kind] if state == "failed" else [])
+            for answer in reused:
+                if answer.source == outcome.number:
+                    self.end(answer.number, "done", answer.metrics, 0.0)
+            self.promote(outcome.number)
+        self.num_reused += len(reused)
         return self.resubmit(again)
+
+    def answers(self, outcome: Outcome, finish: int) -> list[Reused]:
+        """What the outcome of a done trial answers those that waited for it."""
+        evaluated = self.running[outcome.number].assignment
+        found: list[Reused] = []
+        for number, running in self.running.items():
+            if running.waits_for == outcome.number:
+                place = finish + len(found) + 1
+                answer = self.reused(number, running.assignment, outcome.number, evaluated, outcome.metrics, place)
+                found += [answer] if answer is not None else []
+        return found
+
+    def promote(self, ended: int) -> None:
+        """Of the trials that still wait for one that ended, the first is evaluated, and the others wait for that."""
+        waiting = [number for number, running in self.running.items() if running.waits_for == ended]
+        for number in waiting:
+            self.running[number].waits_for = None if number == waiting[0] else waiting[0]
+        self.orphans.extend(waiting[:1])
+
+    def end(self, number: int, state: State, metrics: Metrics, seconds: float) -> None:
+        """Tell the search of a trial that has ended, and forget it."""
+        running = self.running.pop(number)
+        if number in self.orphans:
+            self.orphans.remove(number)
+        self.tell(number, running.assignment, state, metrics, seconds)
 
     def tell(self, number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float) -> None:
         objectives = self.definition.objectives
@@ -182,17 +304,24 @@ class Driver:
         started = time.monotonic()
         told_before = self.num_told
         num_lost = 0
-        backlog = deque(self.adopt(len(self.orphans)))
-        submitted = len(backlog)
-        ended = 0
+        backlog: deque[Job] = deque()
+        submitted = ended = 0
         exhausted = False
         while True:
+            adopted = self.adopt(len(self.orphans))
+            backlog.extend(adopted)
+            submitted += len(adopted)
             while backlog and executor.free:
                 executor.submit(backlog.popleft())
-            wanted = 0 if exhausted or backlog else min(executor.free, target - self.num_trials)
+            num_waiting = sum([running.waits_for is not None for running in self.running.values()])
+            # More than one waiting for each that is under way would spend the budget before the search hears of it.
+            is_crowded = num_waiting >= submitted - ended > 0
+            wanted = 0 if exhausted or backlog or is_crowded else min(executor.free, target - self.num_trials)
+            jobs: list[Job] = []
             if wanted > 0:
+                before = self.num_trials
                 jobs = self.propose(wanted)
-                exhausted = len(jobs) < wanted
+                exhausted = self.num_trials - before < wanted
                 submitted += len(jobs)
                 for job in jobs:
                     executor.submit(job)
@@ -202,16 +331,18 @@ class Driver:
                         target=target,
                         finished=self.num_told,
                         finished_here=self.num_told - told_before,
-                        running=tuple(self.running),
+                        running=tuple([n for n, running in self.running.items() if running.waits_for is None]),
                         failures=dict(self.failures),
                         num_lost=num_lost,
                         best=self.best,
                         seconds=time.monotonic() - started,
+                        num_reused=self.num_reused,
                     )
                 )
-            if submitted == ended and (exhausted or self.num_trials >= target):
+            if submitted == ended and not self.orphans and (exhausted or self.num_trials >= target):
                 return
-            outcomes = executor.wait()
+            # Where a proposal needed no evaluation, a worker is free for the next one at once.
+            outcomes = executor.wait(patient=exhausted or len(jobs) == wanted)
             if outcomes:
                 again = self.finish(outcomes)
                 num_lost += sum([outcome.kind == "lost" for outcome in outcomes])

@@ -28,8 +28,11 @@ class Executor(Protocol):
         """Start a job."""
         ...
 
-    def wait(self) -> list[Outcome]:
-        """What has ended, waiting for a second or so where nothing has; reports are delivered meanwhile."""
+    def wait(self, patient: bool = True) -> list[Outcome]:
+        """What has ended, waiting for a second or so where nothing has and it is `patient`.
+
+        Reports are delivered meanwhile, and here the study can be interrupted.
+        """
         ...
 
     def close(self) -> None:
@@ -73,12 +76,10 @@ class InlineExecutor:
         assert self.job is None
         self.job = job
 
-    def wait(self) -> list[Outcome]:
-        if self.job is None:
-            return []
+    def wait(self, patient: bool = True) -> list[Outcome]:
         job, self.job = self.job, None
         with self.interrupts.allowed():
-            return [self.evaluator.run(job, self.send)]
+            return [] if job is None else [self.evaluator.run(job, self.send)]
 
     def send(self, report: Report) -> None:
         with self.interrupts.deferred():

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: trials done, best so far, running, failures by kind, time left.
+"""What a person sees while a study runs: trials done, best so far, running, reused, failures by kind, time left.
 
 A terminal gets one live line; anything else gets plain lines, one when the best improves and otherwise one
 every ten seconds. Both go to stderr, so that stdout holds results alone.
@@ -86,8 +86,8 @@ class Progress:
 def sentence(snapshot: Snapshot, objective: str) -> str:
     """A snapshot in one line of words.
 
-    >>> sentence(Snapshot(20, 12, 10, (12, 13), {"exception": 1}, 0, (4, 0.98333), seconds=93), "accuracy")
-    '12/20 trials · best accuracy 0.98333 (trial 4) · 2 running · failed: 1 exception · 1m 14s left'
+    >>> sentence(Snapshot(20, 12, 10, (12, 13), {"exception": 1}, 0, (4, 0.98333), 93, 3), "accuracy")
+    '12/20 trials · best accuracy 0.98333 (trial 4) · 2 running · 3 reused · failed: 1 exception · 1m 14s left'
     """
     failed = ", ".join(f"{number} {kind}" for kind, number in sorted(snapshot.failures.items()) if number)
     left = snapshot.seconds_left
@@ -95,6 +95,7 @@ def sentence(snapshot: Snapshot, objective: str) -> str:
         f"{snapshot.finished}/{snapshot.target} trials",
         f"best {objective} {snapshot.best[1]:.5g} (trial {snapshot.best[0]})" if snapshot.best else "",
         f"{len(snapshot.running)} running" if snapshot.running else "",
+        f"{snapshot.num_reused} reused" if snapshot.num_reused else "",
         f"failed: {failed}" if failed else "",
         f"workers lost: {snapshot.num_lost}" if snapshot.num_lost else "",
         f"{duration(left)} left" if left and left >= 0.5 else "",

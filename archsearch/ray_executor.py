@@ -101,12 +101,10 @@ class RayExecutor:
         seat.started = time.monotonic()
         seat.answer = seat.actor.exchange.remote(job)
 
-    def wait(self) -> list[Outcome]:
+    def wait(self, patient: bool = True) -> list[Outcome]:
         waiting = {seat.answer: seat for seat in self.seats if not seat.ready or seat.job is not None}
-        if not waiting:
-            return []
         with self.interrupts.allowed():
-            ready, _ = self.ray.wait(list(waiting), timeout=self.patience())
+            ready, _ = self.ray.wait(list(waiting), timeout=self.patience() if patient else 0) if waiting else ([], [])
             if ready and len(waiting) > 1:
                 # What else has come by now goes into the same transaction.
                 ready, _ = self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)

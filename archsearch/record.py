@@ -43,6 +43,8 @@ class Asked:
         heard: how many outcomes it had heard.
         heard_reports: the sequence number of the last report that was there.
         pending: the numbers of the trials that were running.
+        canonical_id: of the network; None where it cannot be told.
+        begins: whether its first attempt begins now.
     """
 
     number: int
@@ -50,6 +52,25 @@ class Asked:
     heard: int
     heard_reports: int
     pending: Sequence[int]
+    canonical_id: str | None
+    begins: bool
+
+
+@dataclass(frozen=True)
+class Reused:
+    """A trial that has the metrics of another one, of the same network.
+
+    Attributes:
+        number: the trial's number.
+        source: the trial that was evaluated.
+        metrics: what was measured.
+        finish: the place in the order of finishing.
+    """
+
+    number: int
+    source: int
+    metrics: Metrics
+    finish: int
 
 
 class Record:
@@ -90,16 +111,16 @@ class Record:
                 db.execute("DELETE FROM events WHERE study = ?", (self.study,))
                 db.execute("DELETE FROM studies WHERE id = ?", (self.study,))
 
-    def add(self, asked: Iterable[Asked]) -> None:
-        """New trials, running their first attempt."""
+    def add(self, asked: Iterable[Asked], reused: Iterable[Reused] = ()) -> None:
+        """New trials, and those among them that end at once."""
         time = now()
         with self.writing() as db:
             for a in asked:
                 p = a.proposal
                 db.execute(
                     "INSERT INTO trials (state, study, number, architecture, assignment, proposed, heard,"
-                    " heard_reports, pending, parent, budget, note)"
-                    " VALUES ('running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " heard_reports, pending, parent, budget, note, canonical_id)"
+                    " VALUES ('running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         self.study,
                         a.number,
@@ -112,9 +133,12 @@ class Record:
                         p.parent,
                         p.budget,
                         dumps(dict(p.note)),
+                        a.canonical_id,
                     ),
                 )
-                db.execute(ADD_ATTEMPT, (self.study, a.number, 1, time))
+                if a.begins:
+                    db.execute(ADD_ATTEMPT, (self.study, a.number, 1, time))
+            self.reuse(db, reused, time)
 
     def interrupt(self) -> None:
         """Close the attempts that a driver left running: their end was not their own."""
@@ -142,10 +166,13 @@ class Record:
                     (self.study, sequence, r.number, r.attempt, r.step, dumps(dict(r.metrics)), time),
                 )
 
-    def finish(self, ended: Iterable[tuple[Outcome, State | None, int | None]]) -> None:
-        """Ended attempts: the outcome, the trial's state and its place in the order of finishing.
+    def finish(self, ended: Iterable[tuple[Outcome, State | None, int | None]], reused: Iterable[Reused] = ()) -> None:
+        """Ended attempts, and the trials that waited for one of them.
 
-        State and place are None where the trial gets another attempt.
+        Args:
+            ended: the outcome, the trial's state and its place in the order of finishing; state and place are None
+                where the trial gets another attempt.
+            reused: what the trials that waited have of it.
         """
         time = now()
         with self.writing() as db:
@@ -176,6 +203,25 @@ class Record:
                         " WHERE study = ? AND number = ?",
                         (state, dumps(dict(outcome.metrics)), outcome.seconds, time, finish, *key),
                     )
+            self.reuse(db, reused, time)
+
+    def reuse(self, db: sqlite3.Connection, reused: Iterable[Reused], time: str) -> None:
+        for r in reused:
+            db.execute(
+                "UPDATE trials SET state = 'done', metrics = ?, seconds = 0, finished = ?, finish = ?, reused_from = ?"
+                " WHERE study = ? AND number = ?",
+                (dumps(dict(r.metrics)), time, r.finish, r.source, self.study, r.number),
+            )
+            message = f"trial {r.number} is the network of trial {r.source}, and has its metrics"
+            db.execute(ADD_EVENT, (self.study, time, "reused", message))
+
+    def evaluated(self, number: int) -> tuple[dict[str, Any], Metrics]:
+        """The assignment and the metrics of a trial that is done."""
+        with self.store.errors():
+            assignment, metrics = self.store.db.conn.execute(
+                "SELECT assignment, metrics FROM trials WHERE study = ? AND number = ?", (self.study, number)
+            ).fetchone()
+        return as_answers(assignment), json.loads(metrics)
 
     def event(self, kind: str, message: str) -> None:
         """Something worth knowing about the study."""
@@ -200,7 +246,7 @@ class Record:
         return TrialRecord(
             number=row["number"],
             state=row["state"],
-            assignment={path: frozen(answer) for path, answer in json.loads(row["assignment"]).items()},
+            assignment=as_answers(row["assignment"]),
             metrics=json.loads(row["metrics"]),
             seconds=row["seconds"],
             attempts=row["attempt"] or 0,
@@ -214,6 +260,8 @@ class Record:
             parent=row["parent"],
             budget=row["budget"],
             note=json.loads(row["note"]),
+            canonical_id=row["canonical_id"],
+            reused_from=row["reused_from"],
             space=self.space,
         )
 
@@ -232,6 +280,11 @@ class Record:
             {"study": self.study},
         )
         return [(row["sequence"], row["number"], {"step": row["step"], **json.loads(row["metrics"])}) for row in rows]
+
+
+def as_answers(text: str) -> dict[str, Any]:
+    """The answers by path in a column."""
+    return {path: frozen(answer) for path, answer in json.loads(text).items()}
 
 
 def told(

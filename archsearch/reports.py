@@ -42,6 +42,10 @@ class StudyReport:
     def count(self, state: str) -> int:
         return sum(trial.state == state for trial in self.trials)
 
+    @property
+    def num_reused(self) -> int:
+        return sum(trial.reused_from is not None for trial in self.trials)
+
     def best_text(self) -> str:
         """The best so far in a few words; nothing before there is one."""
         best = self.best
@@ -61,9 +65,10 @@ def loss(trial: TrialRecord, objectives: Mapping[str, Direction]) -> tuple[float
 
 def studies_text(studies: Sequence[StudyReport]) -> str:
     """A table of the studies of a record."""
-    rows = [["study", "trials", "done", "failed", "running", "best", "searcher", "seed", "begun (UTC)"]]
+    rows = [["study", "trials", "done", "reused", "failed", "running", "best", "searcher", "seed", "begun (UTC)"]]
     for study in studies:
-        counts = [str(study.count(state)) for state in ("done", "failed", "running")]
+        counts = [str(study.count("done")), str(study.num_reused)]
+        counts += [str(study.count(state)) for state in ("failed", "running")]
         begun = study.created[:16].replace("T", " ")
         searcher = searcher_text(study.searcher)
         best = study.best_text() or "-"
@@ -82,6 +87,9 @@ def study_text(study: StudyReport) -> str:
         "begun": f"{study.created[:19].replace('T', ' ')} UTC",
         "settings": pairs(study.settings),
         "trials": ", ".join(f"{number} {state}" for state, number in states.items()) or "none",
+        "reused": f"{study.num_reused} of the done ones have the metrics of an earlier trial, of the same network"
+        if study.num_reused
+        else "",
         "failures": ", ".join(f"{number} {kind}" for kind, number in failures.items()),
         "best": study.best_text(),
     }
@@ -89,11 +97,18 @@ def study_text(study: StudyReport) -> str:
     best = {trial.number for trial in study.best}
     for trial in study.trials:
         values = [number_text(trial.metrics.get(name)) for name in study.objectives]
-        remark = "best" if trial.number in best else trial.message or ""
+        reused = "" if trial.reused_from is None else f"network of trial {trial.reused_from}"
+        remark = ", ".join([word for word in ("best" if trial.number in best else "", reused) if word])
         seconds = "-" if trial.seconds is None else f"{trial.seconds:.1f}"
-        state = trial.kind if trial.state == "failed" and trial.kind else trial.state
-        rows.append([str(trial.number), state, *values, seconds, shortened(remark)])
+        rows.append([str(trial.number), state_text(trial), *values, seconds, shortened(remark or trial.message or "")])
     return facts_text(facts) + ("\n\n" + table(rows) if study.trials else "")
+
+
+def state_text(trial: TrialRecord) -> str:
+    """How a trial failed, whether it waits for one that evaluates its network, or its state."""
+    if trial.state == "running" and not trial.attempts:
+        return "waiting"
+    return trial.kind if trial.state == "failed" and trial.kind else trial.state
 
 
 def trial_text(trial: TrialRecord) -> str:
@@ -102,6 +117,7 @@ def trial_text(trial: TrialRecord) -> str:
         "trial": f"{trial.number} ({trial.state}{f': {trial.kind}' if trial.kind else ''})",
         "id": answers_id(trial.assignment),
         "metrics": pairs(trial.metrics),
+        "reused": "" if trial.reused_from is None else f"metrics of trial {trial.reused_from}, of the same network",
         "seconds": "" if trial.seconds is None else f"{trial.seconds:.1f}",
         "attempts": str(trial.attempts) if trial.attempts > 1 else "",
         "parent": "" if trial.parent is None else str(trial.parent),

@@ -132,6 +132,14 @@ FROM attempts JOIN trials USING (study, number) JOIN studies ON studies.id = att
 WHERE attempts.state NOT IN ('running', 'done', 'pruned', 'interrupted');
 """
 
-MIGRATIONS = (VERSION_1,)
+VERSION_2 = """
+-- Architecture.canonical_id; NULL where it cannot be told, and for trials of version 1.
+ALTER TABLE trials ADD COLUMN canonical_id TEXT;
+
+-- The trial whose evaluation answered this one, which had none of its own; NULL: it was evaluated.
+ALTER TABLE trials ADD COLUMN reused_from INTEGER;
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2)
 
 VERSION = len(MIGRATIONS)

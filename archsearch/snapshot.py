@@ -14,11 +14,12 @@ class Snapshot:
         target: how many trials it is to have.
         finished: how many have finished, in this run and before.
         finished_here: how many of them in this run.
-        running: the numbers of the trials that run now.
+        running: the numbers of the trials that are being evaluated.
         failures: finished trials that failed, by kind.
         num_lost: attempts of this run whose worker was lost.
         best: the number of the best trial and its value; None before there is one, and with several objectives.
         seconds: how long this run has taken.
+        num_reused: finished trials that another one's evaluation answered.
     """
 
     target: int
@@ -29,6 +30,7 @@ class Snapshot:
     num_lost: int
     best: tuple[int, float] | None
     seconds: float
+    num_reused: int = 0
 
     @property
     def seconds_left(self) -> float | None:

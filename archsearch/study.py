@@ -32,8 +32,19 @@ if TYPE_CHECKING:
     import pandas
 
 
+# So many proposals in a row that need no evaluation are taken to mean that nothing new is left to ask for.
+MAX_KNOWN = 1_000
+
+
 class Study:
     """A search over a space. Nothing is opened before it runs or is asked.
+
+    A network is evaluated once. A trial whose architecture means the network of one that is done (equal
+    `canonical_id`, budget and parent) is not evaluated: it is recorded as done with the metrics of that one, says so
+    (`reused_from`), takes no worker, and counts as a trial. Where that network is being evaluated, the trial waits
+    for the outcome. Failed evaluations answer nothing: whether they would fail again cannot be known, so the next trial
+    of that network is evaluated. What `evaluate` does is taken to depend on the network, the values and the labels
+    of values alone; where it is noisy and should be repeated, give `reuse=False`.
 
     Args:
         space: what could be.
@@ -45,6 +56,7 @@ class Study:
         name: the study's name in it.
         seed: of everything that the search draws.
         storage: the folder of the trials' files; `STORE.files` beside the store where it is not given.
+        reuse: False evaluates every trial. It is no part of the record, and may change from run to run.
 
     Raises:
         StudyError: an argument is something else.
@@ -60,6 +72,7 @@ class Study:
         name: str = "study",
         seed: int = 0,
         storage: str | Path | None = None,
+        reuse: bool = True,
     ) -> None:
         if not isinstance(space, Space):
             raise StudyError(f"Study(space): expected a Space, but got {space!r}")
@@ -71,6 +84,8 @@ class Study:
             raise StudyError(f"Study(seed): expected an integer, but got {seed!r}")
         if storage is not None and "://" in str(storage):
             raise StudyError(f"Study(storage): expected a folder, but got the URL {str(storage)!r}")
+        if type(reuse) is not bool:
+            raise StudyError(f"Study(reuse): expected True or False, but got {reuse!r}")
         self.space = space
         self.evaluate = evaluate
         self.objectives = directions(objective)
@@ -79,6 +94,7 @@ class Study:
         self.name = name
         self.seed = seed
         self.storage = storage
+        self.reuse = reuse
         self._driver: Driver | None = None
 
     @property
@@ -100,7 +116,7 @@ class Study:
         """Go on until the study has `trials` trials in all, or nothing is left to propose.
 
         Args:
-            trials: how many it is to have, with those that it has.
+            trials: how many it is to have, with those that it has and those that need no evaluation.
             workers: how many trials run at a time.
             gpus_per_worker: GPUs of each worker; 0.5 lets two share one.
             timeout: how long one trial may take: seconds, or "90s", "30m", "2h".
@@ -158,19 +174,27 @@ class Study:
             self.close()
 
     def ask(self) -> Trial | None:
-        """The next trial, for those who evaluate in a loop of their own; None where nothing is left.
+        """The next trial to evaluate, for those who do that in a loop of their own; None where nothing is left.
 
-        One that an earlier process was given and did not tell of comes first. The study is held until `close`.
+        One that an earlier process was given and did not tell of comes first. Trials that need no evaluation, as their
+        network was evaluated before or is being evaluated, are recorded and passed over, so the numbers of what is
+        given may have gaps; after 1,000 of them in a row nothing is taken to be left. Where the evaluation that a
+        trial waited for is told to have failed, the trial is given next. The study is held until `close`.
         """
         driver = self.driver()
-        jobs = driver.adopt(1) or driver.propose(1)
-        if not jobs:
-            return None
 
         def send(report: Report) -> None:
             driver.deliver([report])
 
-        return Evaluator(self.space, no_evaluation, self.objectives).trial(jobs[0], send)
+        for _ in range(MAX_KNOWN):
+            before = driver.num_trials
+            jobs = driver.adopt(1) or driver.propose(1)
+            if jobs:
+                return Evaluator(self.space, no_evaluation, self.objectives).trial(jobs[0], send)
+            if driver.num_trials == before:
+                return None
+        driver.record.event("nothing new", f"{MAX_KNOWN} proposals in a row needed no evaluation")
+        return None
 
     def tell(self, trial: Trial, metrics: float | Mapping[str, Any] | Exception) -> None:
         """How a trial that was asked for ended.
@@ -206,7 +230,7 @@ class Study:
                 store.close()
                 raise
             try:
-                self._driver = Driver(self.definition, record, self.folder(store))
+                self._driver = Driver(self.definition, record, self.folder(store), self.reuse)
             except BaseException:
                 record.close()
                 raise
@@ -268,7 +292,7 @@ class Study:
         return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
 
     def frame(self) -> pandas.DataFrame:
-        """The trials as a table: number, state, kind, seconds, metrics, and the answers by path. Needs pandas."""
+        """The trials as a table: number, state, kind, seconds, reused_from, metrics, answers by path. Needs pandas."""
         try:
             import pandas
         except ImportError as error:
@@ -280,6 +304,7 @@ class Study:
                     "state": t.state,
                     "kind": t.kind,
                     "seconds": t.seconds,
+                    "reused_from": t.reused_from,
                     **t.metrics,
                     **t.assignment,
                 }
@@ -289,6 +314,8 @@ class Study:
 
     def verify(self) -> int:
         """Compute every proposal of the record anew, from what the search had heard when it made it.
+
+        And compare every trial that was not evaluated with the one whose metrics it has.
 
         Returns:
             how many there are.

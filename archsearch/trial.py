@@ -89,7 +89,7 @@ class TrialRecord:
         assignment: the answers by path, in the order of the walk.
         metrics: what was measured; None stands for a number that is not finite.
         seconds: how long the last attempt took; None while it runs.
-        attempts: how many there were.
+        attempts: how many there were; 0 where another trial's evaluation answers it.
         kind: how it failed ("exception", "nan", "oom", "timeout", "lost"), or None.
         message: one line about the failure.
         traceback: of the exception.
@@ -100,6 +100,8 @@ class TrialRecord:
         parent: the trial whose weights it continues from.
         budget: how much training it was to get.
         note: what the searcher noted.
+        canonical_id: of its network, as it was when it was proposed; None where that could not be told.
+        reused_from: the trial of the same network whose evaluation answered this one; None where it was evaluated.
         space: the space that it belongs to.
     """
 
@@ -119,6 +121,8 @@ class TrialRecord:
     parent: int | None
     budget: float | None
     note: Mapping[str, Any]
+    canonical_id: str | None
+    reused_from: int | None
     space: Space = field(repr=False, compare=False)
 
     @property

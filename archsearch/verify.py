@@ -7,6 +7,7 @@ from archsearch.driver import as_recorded, state_of
 from archsearch.errors import StudyError
 from archsearch.record import Record, told
 from archsearch.searchers.contract import Pending
+from archsearch.trial import TrialRecord
 
 
 def verify(definition: Definition, record: Record) -> int:
@@ -18,7 +19,7 @@ def verify(definition: Definition, record: Record) -> int:
     trials = record.trials()
     finished = sorted([trial for trial in trials if trial.finish is not None], key=lambda trial: trial.finish or 0)
     reports = record.reports()
-    assignments = {trial.number: trial.assignment for trial in trials}
+    by_number = {trial.number: trial for trial in trials}
     latest: dict[int, dict[str, float | None]] = {}
     search = definition.searcher.start(definition.problem)
     num_told = num_reports = 0
@@ -33,8 +34,10 @@ def verify(definition: Definition, record: Record) -> int:
             _, number, metrics = reports[num_reports]
             latest[number] = metrics
             num_reports += 1
-        pending = [Pending(number, assignments[number], latest.get(number)) for number in trial.pending]
+        pending = [Pending(number, by_number[number].assignment, latest.get(number)) for number in trial.pending]
         proposal = search.ask(trial.number, pending)
+        if trial.reused_from is not None:
+            verify_reused(definition, trial, by_number.get(trial.reused_from))
         again = None if proposal is None else as_recorded(proposal)
         if again is None or list(again.items()) != list(trial.assignment.items()):
             raise StudyError(
@@ -42,3 +45,24 @@ def verify(definition: Definition, record: Record) -> int:
                 f"search that heard {trial.heard} outcomes with {list(trial.pending)} running proposes {again}"
             )
     return len(trials)
+
+
+def verify_reused(definition: Definition, trial: TrialRecord, source: TrialRecord | None) -> None:
+    """Whether a trial that was not evaluated has what was measured on its network.
+
+    Raises:
+        StudyError: it has not.
+    """
+    same = (
+        source is not None
+        and source.state == "done"
+        and source.reused_from is None
+        and (source.finish or 0) < (trial.finish or 0)
+        and (source.canonical_id, source.parent, source.budget) == (trial.canonical_id, trial.parent, trial.budget)
+        and all([trial.metrics.get(k) == v for k, v in source.metrics.items() if k not in definition.free_metrics])
+    )
+    if not same:
+        raise StudyError(
+            f"trial {trial.number} of study {definition.name!r}: the record says that its metrics are those of trial "
+            f"{trial.reused_from} on the same network, but has {trial} and {source}"
+        )

@@ -188,11 +188,11 @@ def test_ctrl_c_says_how_to_go_on_and_that_command_does(folder: Path) -> None:
 
 
 def test_the_command_to_go_on_with_is_the_one_that_was_given() -> None:
-    words = shlex.split("run 'a file.py' --trials 3 --gpus-per-worker 0.5 --set A=1 --set 'B=x y' --quiet")
+    words = shlex.split("run 'a file.py' --trials 3 --gpus-per-worker 0.5 --set A=1 --set 'B=x y' --no-reuse --quiet")
     given = parser().parse_args(words)
     parsed = parser().parse_args(shlex.split(again(given))[1:])
     assert {**vars(parsed), "parser": None} == {**vars(given), "parser": None}
-    assert parsed.set == ["A=1", "B=x y"]
+    assert (parsed.set, parsed.reuse, parsed.quiet) == (["A=1", "B=x y"], False, True)
 
 
 def test_on_ray_neighbour_files_import_and_ray_is_silent(folder: Path) -> None:

@@ -64,9 +64,9 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_studies(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, "studies").splitlines()
-    assert lines[1].split()[:6] == ["begun", "1", "0", "0", "1", "-"]
-    assert lines[2].split()[:5] == ["tiny", "4", "2", "1", "1"]
-    assert "accuracy 0.75 (trial 2)  Exhaustive     7" in lines[2]
+    assert lines[1].split()[:7] == ["begun", "1", "0", "0", "0", "1", "-"]
+    assert lines[2].split()[:6] == ["tiny", "4", "2", "0", "1", "1"]
+    assert lines[2].split()[6:12] == ["accuracy", "0.75", "(trial", "2)", "Exhaustive", "7"]
 
 
 def test_show_a_study(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

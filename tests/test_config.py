@@ -27,7 +27,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         write(
             tmp_path,
             "file: studies/digits.py\ntrials: 20\nworkers: 2\ngpus_per_worker: 0.5\nsearcher: random\n"
-            "store: runs.db\nname: digits\nseed: 3\ntimeout: 30m\nquiet: true\nset: {EPOCHS: 8, LR: 0.1, FAST: true}\n",
+            "store: runs.db\nname: digits\nseed: 3\ntimeout: 30m\nreuse: false\nquiet: true\n"
+            "set: {EPOCHS: 8, LR: 0.1, FAST: true}\n",
         )
     )
     assert config == RunConfig(
@@ -40,6 +41,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         name="digits",
         seed=3,
         timeout="30m",
+        reuse=False,
         quiet=True,
         set={"EPOCHS": 8, "LR": 0.1, "FAST": True},
     )
