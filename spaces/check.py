@@ -7,6 +7,9 @@ from typing import Any
 
 from archsearch.errors import SpaceError, did_you_mean
 from archsearch.spaces.facts import FactTable, asks, children
+from archsearch.spaces.graph import Graph
+from archsearch.spaces.graph_guide import GraphGuide, impossible
+from archsearch.spaces.liveness import infallible
 from archsearch.spaces.node import Node, deep_recursion
 from archsearch.spaces.nodes import (
     Choice,
@@ -23,6 +26,8 @@ from archsearch.spaces.nodes import (
 )
 from archsearch.spaces.program import say_signature
 from archsearch.spaces.require import Require
+from archsearch.spaces.sites import Frame, Site
+from archsearch.spaces.wiring import Plan
 
 # In place of the id of a Scope: it stands around a Shared, whose inside may not use its names.
 BARRED = -1
@@ -99,6 +104,10 @@ class Checker:
                             f"{constraint!r} of {node!r}: nothing inside is called {name!r}"
                             f"{did_you_mean(name, inside.names)}"
                         )
+        if isinstance(node, Graph) and not infallible(node):
+            plan = Plan(Site(node, "", "", Frame(), "", self.facts), node)
+            if not GraphGuide(plan).has_completion():
+                raise SpaceError(impossible(node))
         if isinstance(node, Shared):
             scopes = dict.fromkeys(scopes, BARRED)
         for child in children(node):

@@ -48,9 +48,9 @@ class Feasibility:
 
     def narrow(self, decision: Decision, step: Step, rest: Any, answers: Answers, entered: set[str]) -> Decision:
         """The decision with only the answers that leave a completion."""
-        plan = self.compiler.wired.get(step.path)
-        if plan is not None and not plan.infallible and not plan.entangled:
-            return self.graph_guide(plan).narrow(decision, step.path, answers)
+        for plan in self.compiler.wired.get(step.path, ()):
+            if not plan.infallible and not plan.entangled:
+                return self.graph_guide(plan).narrow(decision, step.path, answers)
         if self.gave_up or decision.options is None or not self.relevant(step):
             return decision
         while True:
@@ -205,15 +205,15 @@ class Feasibility:
         """The paths that a computed step depends on."""
         if step.reads is not None:
             return step.reads
-        return [path for path, plan in self.compiler.wired.items() if plan is step.site.plan]
+        return [path for path, plans in self.compiler.wired.items() if step.site.plan in plans]
 
     def find_relevance(self, step: Step) -> bool:
         if step.decision is not None and step.path in self.compiler.constraints:
             return True
         if step.path in self.reads:
             return True
-        plan = self.compiler.wired.get(step.path)
-        if step.decision is not None and plan is not None and plan.entangled and not plan.infallible:
+        plans = self.compiler.wired.get(step.path, ()) if step.decision is not None else ()
+        if any([plan.entangled and not plan.infallible for plan in plans]):
             self.reads.add(step.path)
             return True
         if step.programs is None:

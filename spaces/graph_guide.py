@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archsearch.spaces.decisions import Decision, Options
-from archsearch.spaces.graph import may_be_none
+from archsearch.spaces.graph import Graph, may_be_none
 from archsearch.spaces.nodes import Choice, Optional
 from archsearch.spaces.resolve import own_path
 from archsearch.spaces.sites import Site
@@ -65,6 +65,10 @@ class GraphGuide:
         self.known: dict[tuple[int, State], bool] = {}
         self.moves: dict[Any, State | None] = {}
         self.narrowed: dict[Any, Decision] = {}
+
+    def has_completion(self) -> bool:
+        """Whether any answers make a graph; decisions that share a name count as independent."""
+        return self.completes(0, State())
 
     def narrow(self, decision: Decision, path: str, answers: dict[str, Any]) -> Decision:
         """The decision with only the answers that leave a completion."""
@@ -205,6 +209,8 @@ def can_be_present(site: Site | None, answers: dict[str, Any]) -> tuple[bool, bo
         return False, True
     if not may_be_none(node):
         return True, False
+    if not isinstance(node, Optional | Choice):
+        return True, True
     path = own_path(site, node.name)
     if isinstance(node, Optional):
         inside = site.child(".present", node.node)
@@ -231,10 +237,20 @@ def presence_paths(site: Site | None) -> Iterator[str]:
     node = None if site is None else site.node
     if site is None or not may_be_none(node) or node is None:
         return
-    yield own_path(site, node.name)
+    if isinstance(node, Optional | Choice):
+        yield own_path(site, node.name)
     if isinstance(node, Optional):
         yield from presence_paths(site.child(".present", node.node))
     elif isinstance(node, Choice):
         assert node.branches is not None
         for label, branch in node.branches.items():
             yield from presence_paths(site.child(f".{label}", branch))
+
+
+def impossible(node: Graph) -> str:
+    """What to say of a graph that no answers make."""
+    limit = f" or has more than max_edges={node.max_edges}" if node.max_edges is not None else ""
+    return (
+        f"whatever is answered, a vertex of {node!r} is dead, or nothing reaches an output{limit}; let its vertices "
+        "be read, or give dead='prune' or unused='concat'"
+    )

@@ -9,8 +9,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import BOOLEAN
 from archsearch.spaces.graph import may_be_none
+from archsearch.spaces.graph_guide import GraphGuide, impossible
 from archsearch.spaces.nodes import Choice, Lazy, Optional
 from archsearch.spaces.sites import Site
 from archsearch.spaces.wiring import Plan, Refused, Slot, plan_of
@@ -27,6 +29,8 @@ def compile_graph(compiler: Compiler, site: Site, steps: list[Step], level: int)
     from archsearch.spaces.program import ASK, TURN, Programs, Step
 
     plan = plan_of(site)
+    if not plan.infallible and not GraphGuide(plan).has_completion():
+        raise SpaceError(f"{site.place or 'root'}: {impossible(plan.node)}")
     before = len(steps)
     for row in plan.slots:
         for _, together in groupby(row, key=lambda slot: id(slot.group)):
@@ -69,7 +73,7 @@ def compile_item(compiler: Compiler, plan: Plan, slots: list[Slot], steps: list[
         compile_edge(compiler, plan, slots[i], steps, level)
 
     for slot in slots:
-        compiler.wired[slot.member] = plan
+        compiler.wire(slot.member, plan)
     compiler.compile_subset(plan.groups[id(group)], group.subset, steps, compile_member)
 
 
@@ -87,7 +91,7 @@ def wire(compiler: Compiler, plan: Plan, steps: list[Step]) -> None:
     """Note which graph's edges the steps decide on."""
     for step in steps:
         if step.decision is not None:
-            compiler.wired[step.path] = plan
+            compiler.wire(step.path, plan)
 
 
 def compile_presence(compiler: Compiler, plan: Plan, site: Site, steps: list[Step], level: int) -> None:

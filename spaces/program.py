@@ -39,6 +39,7 @@ from archsearch.spaces.require import Require
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, resolve
 from archsearch.spaces.sites import Frame, Site, join
 from archsearch.spaces.skeleton import skeleton
+from archsearch.spaces.wiring import Plan
 
 ASK, TURN, ENTER = 0, 1, 2
 # Nested structure is compiled this deep at once; what is deeper becomes a step of its own, so that no
@@ -141,8 +142,8 @@ class Compiler:
         self.paths: dict[str, tuple[str, str, Any]] = {}
         self.skeletons: dict[str, tuple[Any, Any]] = {}
         self.constraints: dict[str, list[Constraint]] = {}
-        # By path, the plan of the Graph whose edges a decision settles.
-        self.wired: dict[str, Any] = {}
+        # By path, the plans of the Graphs whose edges a decision settles.
+        self.wired: dict[str, list[Plan]] = {}
         self.num_programs = 0
 
     def program(self, site: Site) -> Program:
@@ -156,6 +157,12 @@ class Compiler:
     def pack(self, steps: list[Step]) -> Program:
         self.num_programs += 1 + len(steps)
         return tuple([step.entry() for step in steps])
+
+    def wire(self, path: str, plan: Plan) -> None:
+        """Note that the decision at `path` settles which edges a Graph has."""
+        plans = self.wired.setdefault(path, [])
+        if plan not in plans:
+            plans.append(plan)
 
     def register(self, path: str, kind: str, place: str, decision: Any) -> None:
         """One path, one definition (LANGUAGE.md section 3)."""

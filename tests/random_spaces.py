@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archsearch.errors import SpaceError
+from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.nodes import (
     Boolean,
     Choice,
@@ -34,8 +35,9 @@ NAMES: dict[str, Callable[[], Any]] = {
 
 
 class Maker:
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, graphs: bool = False) -> None:
         self.rng = rng
+        self.graphs = graphs
         self.cells = {name: self.module(1, shared=False) for name in ("cell", "stem")}
 
     def value(self) -> Any:
@@ -61,6 +63,8 @@ class Maker:
             return self.module(depth - 1, shared)
 
         kind = self.rng.randrange(13)
+        if self.graphs and self.rng.random() < 0.4:
+            return self.graph(depth)
         match kind:
             case 0:
                 return Choice({"left": inside(), "right": inside(), "none": None})
@@ -104,12 +108,75 @@ class Maker:
 
         return Lazy(rule, depth=depth)
 
+    def graph(self, depth: int) -> Graph:
+        """Two inputs, up to three vertices: decided sources, optional and nested edges, names across vertices."""
+        vertices = {}
+        known = ["x", "y"]
+        for name in ["a", "b", "c"][: self.rng.randrange(1, 4)]:
+            merge = self.rng.choice(["add", "concat", "mul", self.leaf()])
+            op = None if self.rng.random() < 0.5 else self.module(depth - 1, shared=False)
+            vertices[name] = Vertex(op, inputs=self.sources(known, depth), merge=merge)
+            known.append(name)
+        several = self.rng.random() < 0.2
+        outputs = self.sources(known, depth)
+        if isinstance(outputs, dict):
+            outputs = list(outputs.items())
+        return Graph(
+            vertices,
+            inputs=("x", "y"),
+            outputs={"one": outputs, "two": self.rng.choice(known)} if several else outputs,
+            unused=self.rng.choice([None, "concat"]) if not several else None,
+            dead=self.rng.choice(["reject", "prune"]),
+            max_edges=self.rng.choice([None, None, 3, 4]),
+        )
 
-def make_space(seed: int, depth: int = 2) -> Space | None:
+    def sources(self, known: list[str], depth: int) -> Any:
+        rng = self.rng
+        match rng.randrange(9):
+            case 0:
+                return rng.choice(known)
+            case 1:
+                return (rng.choice(known), self.edge(depth))
+            case 2:
+                return Choice(rng.choice([known, [*known[-2:], None]]))
+            case 3:
+                return Choice(["x", "y"], name="source")
+            case 4:
+                return [(Choice(known[-2:]), self.edge(depth)), rng.choice(known)]
+            case 5:
+                return Subset(known, rng.randrange(2), rng.choice([1, 2, 2]))
+            case 6:
+                return Subset([(name, self.edge(depth)) for name in known[-2:]], rng.randrange(2))
+            case 7:
+                return {name: self.edge(depth) for name in rng.sample(known, 2)}
+        return [] if rng.random() < 0.2 else [Subset(["x", "y"], 1, name="both"), known[-1]]
+
+    def edge(self, depth: int) -> Any:
+        """An operation on an edge; half of them may be None."""
+        inside = self.leaf() if depth < 2 else self.module(depth - 1, shared=False)
+        match self.rng.randrange(7):
+            case 0:
+                return Optional(inside)
+            case 1:
+                return Optional(inside, name="d")
+            case 2:
+                return Choice({"none": None, "inside": inside, "leaf": self.leaf()})
+            case 3:
+                return Lazy(lambda n: [None, inside, self.cells["cell"]][n], n=Integer(0, 1))
+            case 4:
+                return Choice({"maybe": Optional(self.leaf()), "leaf": self.leaf()})
+        return inside
+
+
+def make_space(seed: int, depth: int = 2, graphs: bool = False) -> Space | None:
     """A random space; None where the language refuses what was drawn."""
     rng = random.Random(seed)
-    maker = Maker(rng)
-    root: dict[str, Any] = {"model": maker.module(depth), "x": maker.value(), "y": Integer(1, 3)}
+    maker = Maker(rng, graphs)
+    try:
+        model = maker.graph(depth) if graphs else maker.module(depth)
+    except SpaceError:
+        return None
+    root: dict[str, Any] = {"model": model, "x": maker.value(), "y": Integer(1, 3)}
     if rng.random() < 0.5:
         root["more"] = maker.module(1)
     require = []

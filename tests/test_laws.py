@@ -28,16 +28,22 @@ laws = settings(
 )
 
 
-def small_space(seed: int) -> tuple[Space, list[Architecture]]:
-    space = make_space(seed)
+def random_space(seed: int) -> Space:
+    """Half of them around a Graph."""
+    space = make_space(seed, depth=1 + (seed >> 1) % 2, graphs=True) if seed % 2 else make_space(seed)
     assume(space is not None)
     assert space is not None
-    assume(space.size() <= LIMIT)
+    return space
+
+
+def small_space(seed: int) -> tuple[Space, list[Architecture]]:
+    space = random_space(seed)
+    assume(0 < space.size() <= LIMIT)
     try:
         archs = list(itertools.islice(space.enumerate(), LIMIT + 1))
     except SpaceError as error:
-        # What a Lazy returns is only seen when it is expanded: a name there may be barred.
-        assert "inside a Shared" in str(error)  # noqa: PT017
+        # What a Lazy returns is only seen when it is expanded: a name there may be barred, a graph impossible.
+        assert "inside a Shared" in str(error) or "whatever is answered" in str(error)  # noqa: PT017
         assume(False)
     return space, archs
 
@@ -126,17 +132,17 @@ def test_encoding_is_stable_and_injective(seed: int) -> None:
 @given(seeds)
 @laws
 def test_a_pickled_description_is_the_same_space(seed: int) -> None:
-    space = make_space(seed)
-    assume(space is not None)
-    assert space is not None
-    assert json.loads(json.dumps(space.describe())) == make_space(seed).describe()  # type: ignore[union-attr]
+    assert json.loads(json.dumps(random_space(seed).describe())) == random_space(seed).describe()
 
 
 @given(seeds)
 @laws
 def test_the_json_schema_says_what_is_asked_when(seed: int) -> None:
     space, archs = small_space(seed)
-    check = jsonschema.Draft202012Validator(space.json_schema())
+    schema = space.json_schema()
+    check = jsonschema.Draft202012Validator(schema)
+    # Which edges a graph has, where that is decided in steps, is not in the schema.
+    assume(not schema["additionalProperties"])
     for arch in archs[:50]:
         assignment = json.loads(json.dumps(arch.assignment))
         check.validate(assignment)
