@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import SpaceError, did_you_mean
 from archsearch.spaces.node import Node, check_label
 from archsearch.spaces.nodes import Choice, Lazy, Optional, Scope, Shared, Subset, check_merge, check_part
-from archsearch.spaces.values import Derived
+from archsearch.spaces.values import Derived, Integer
 
 if TYPE_CHECKING:
     import networkx
@@ -113,7 +113,8 @@ class Vertex(Node):
     """A vertex of a Graph.
 
     Args:
-        node: its operation, on what its edges bring, merged; None is identity.
+        node: its operation, on what its edges bring, merged; None is identity. A value (a Choice of labels) makes
+            the Graph a value, a wiring, which a Derived turns into modules.
         inputs: where its values come from: ``"a"``, ``("a", node)`` through an operation, a list of such, a
             ``Choice(["a", "b"])`` that decides on the source (also in a pair), a ``Subset([...], 2, 2)``, or a
             dict ``{"a": node}`` of named edges. An operation that may be None (an Optional, a Choice with
@@ -129,7 +130,8 @@ class Vertex(Node):
     dim: int | None
 
     def __init__(self, node: Any = None, *, inputs: Any, merge: Any = "add", dim: int | None = None) -> None:
-        check_part(node, "Vertex")
+        if not is_label(node):
+            check_part(node, "Vertex")
         check_merge(merge, dim, "Vertex")
         self._set(node=node, inputs=inputs, merge=merge, dim=dim)
 
@@ -147,6 +149,10 @@ class Graph(Node):
 
     A vertex without any edge is absent. One with edges that is not on a way from an input to an output is dead.
     An operation is decided only where its vertex is live. An output that nothing reaches is refused.
+
+    Where what is built follows from the whole wiring (NAS-Bench-101's channels), vertices hold labels, and a
+    Derived makes modules of them: `Derived(build, wiring=Graph({"a": Vertex(Choice(["conv", "pool"]), ...)}))` gets
+    the wiring as an `archsearch.spaces.resolved.Dag` and returns a Graph with nothing open.
 
     Args:
         vertices: by name, in the order of computing.
@@ -201,6 +207,7 @@ class Graph(Node):
             readers.append(vertex_reader(name, vertex, Sources(known, name, vertices)))
             known.append(name)
         readers.extend(output_readers(outputs, merge, dim, Sources(known, "outputs", vertices)))
+        check_wiring(readers)
         self._set(
             vertices=dict(vertices),
             inputs=names,
@@ -219,6 +226,11 @@ class Graph(Node):
         from archsearch.spaces.networkx_graphs import from_networkx
 
         return from_networkx(graph, **options)
+
+    @property
+    def is_value(self) -> bool:
+        """Whether its vertices hold labels instead of modules."""
+        return any([is_label(vertex.node) for vertex in self.vertices.values()])
 
     @property
     def parts(self) -> list[Any]:
@@ -246,6 +258,26 @@ def check_names(inputs: tuple[str, ...], vertices: Mapping[str, Any]) -> None:
     for name, times in Counter([*inputs, *vertices]).items():
         if times > 1:
             raise SpaceError(f"Graph has two inputs or vertices called {name!r}")
+
+
+def is_label(node: Any) -> bool:
+    """Whether a vertex's operation is a value."""
+    return isinstance(node, Integer) or (isinstance(node, Choice) and node.branches is None)
+
+
+def check_wiring(readers: list[Reader]) -> None:
+    """A Graph of labels holds no modules."""
+    if not any([is_label(reader.node) for reader in readers]):
+        return
+    for reader in readers:
+        operations = [edge.node for edge in reader.edges if not edge.bare]
+        operations += [] if reader.node is None or is_label(reader.node) else [reader.node]
+        operations += [] if isinstance(reader.merge, str) else [reader.merge]
+        if operations:
+            raise SpaceError(
+                f"{reader.name or 'the output'} of a Graph has the module {operations[0]!r}, but other vertices have "
+                "labels (values); a Graph of labels is a wiring that a Derived turns into modules"
+            )
 
 
 def vertex_reader(name: str, vertex: Any, sources: Sources) -> Reader:

@@ -210,9 +210,10 @@ def of_graph(site: Site, answers: Mapping[str, Any]) -> Dag:
         if isinstance(merge, Node):
             merge = as_part(meaning(inside.child(".merge", merge), answers), inside)
         op = inside.child(".op", reader.node)
-        joints.append(
-            Joint(reader.name, inside.place, tuple(read), merge, reader.dim, as_part(meaning(op, answers), op))
-        )
+        operation = meaning(op, answers)
+        if not plan.node.is_value:
+            operation = as_part(operation, op)
+        joints.append(Joint(reader.name, inside.place, tuple(read), merge, reader.dim, operation))
     num_live = len(wiring.live)
     return Dag(site.place, plan.node.inputs, tuple(joints[:num_live]), tuple(joints[num_live:]))
 

@@ -131,7 +131,7 @@ class Space:
             return decision.options[0] if decision.size == 1 else decide(decision, path)  # type: ignore[index]
 
         program = compiler.program(compiler.root)
-        answer = ask
+        answer: Decide = ask
         why = ""
         for _ in range(MAX_REFUSALS):
             try:

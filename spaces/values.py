@@ -252,8 +252,10 @@ def is_module(node: object) -> bool:
     from archsearch.spaces.nodes import Module, Optional, Parallel, Repeat, Residual, Scope, Sequential, Shared
 
     while True:
-        if isinstance(node, Module | Sequential | Residual | Parallel | Graph):
+        if isinstance(node, Module | Sequential | Residual | Parallel):
             return True
+        if isinstance(node, Graph):
+            return not node.is_value
         if isinstance(node, Choice) and node.branches is not None:
             return any([is_module(branch) for branch in node.branches.values()])
         if isinstance(node, Optional | Repeat | Scope | Shared):
