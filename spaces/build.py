@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from archsearch.errors import BuildError
-from archsearch.spaces import layers
+from archsearch.spaces import graph_layers, layers
 from archsearch.spaces.mistakes import call
 from archsearch.spaces.node import deep_recursion
-from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Skip
+from archsearch.spaces.resolved import Branches, Chain, Dag, Joint, Leaf, Once, Part, Skip
 from archsearch.spaces.settled import Settled, without_wrapper
-from archsearch.spaces.sized import Argument
+from archsearch.spaces.sized import Argument, Named, Sized
 from archsearch.spaces.targets import label, load
 
 
@@ -92,6 +92,8 @@ def make(settled: Settled, made: Made, standing: bool = True) -> nn.Module:
             return layers.Residual(*named)
         case Branches():
             return parallel(settled, part, made, standing)
+        case Dag():
+            return graph(settled, part, made, standing)
 
 
 def parallel(settled: Settled, part: Branches, made: Made, standing: bool) -> nn.Module:
@@ -104,6 +106,52 @@ def parallel(settled: Settled, part: Branches, made: Made, standing: bool) -> nn
     if merge.part is None:
         return layers.Parallel(modules, (free("merge", modules), nn.Identity()))
     return layers.Parallel(modules, (name_of(part.place, merge.place), make(merge, made, standing)))
+
+
+def graph(settled: Settled, part: Dag, made: Made, standing: bool) -> graph_layers.InputsGraph:
+    joints: dict[str, tuple[graph_layers.Path, graph_layers.Joint]] = {}
+    outputs: dict[str, str] = {}
+    num_vertices = len(part.vertices)
+    for i, (there, sized) in enumerate(settled.joints()):
+        path = path_of(part.place, there.place)
+        value = there.name
+        if i >= num_vertices:
+            passes = len(there.links) == 1 and not sized.children
+            # Vertices are identifiers, so this name is free.
+            value = there.links[0].source if passes else graph_layers.shown(path)
+            outputs[there.name] = value
+            if passes:
+                continue
+        joints[value] = path, joint(there, sized, made, standing)
+    kind = graph_layers.Graph if len(part.inputs) == 1 else graph_layers.InputsGraph
+    return kind(part.inputs, joints, outputs)
+
+
+def joint(there: Joint, sized: Sized, made: Made, standing: bool) -> graph_layers.Joint:
+    """A vertex or an output of a graph."""
+    sizes = iter(sized.children)
+    taken = set()
+
+    def placed(part: Part) -> graph_layers.Placed | None:
+        if part is None:
+            return None
+        child = Settled(*without_wrapper(part, next(sizes)))
+        path = path_of(there.place, child.place)
+        if path in taken:
+            raise BuildError(f"{child.place}: two modules would be called {'.'.join(path)!r} below {there.place}")
+        taken.add(path)
+        return path, make(child, made, standing)
+
+    if not there.links:
+        op = placed(there.op)
+        assert op is not None
+        assert not isinstance(sized.output, Named)
+        return graph_layers.Source(op, len(sized.output[0]))
+    links = [(link.source, placed(link.part)) for link in there.links]
+    merge = there.merge if isinstance(there.merge, str) else placed(there.merge)
+    if isinstance(merge, str) and len(links) == 1:
+        merge = None
+    return graph_layers.Joint(links, merge, placed(there.op), sized.dim or 1)
 
 
 def children(
@@ -143,6 +191,17 @@ def name_of(parent: str, place: str) -> str:
     step = place.removeprefix(parent)
     step = step[1:] if step[:1] == "." else re.sub(r"^\[(\d+|\*)\]", r"\1", step)
     return step.replace(".", "_") or "0"
+
+
+def path_of(parent: str, place: str) -> tuple[str, ...]:
+    """The names below a parent, where a place is several steps further.
+
+    >>> path_of("n1", "n1.inputs[0].op(3,0.5)"), path_of("", "outputs.logits")
+    (('inputs', '0', 'op(3,0_5)'), ('outputs', 'logits'))
+    """
+    steps, values, rest = place.removeprefix(parent).partition("(")
+    *outer, last = re.findall(r"\w+|\*", steps)
+    return (*outer, last + (values + rest).replace(".", "_"))
 
 
 def make_once(settled: Settled, once: Once, made: Made, standing: bool) -> nn.Module:

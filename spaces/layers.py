@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,6 +69,16 @@ def outputs(module: nn.Module | None, inputs: tuple[Tensor, ...]) -> list[Tensor
     return output if isinstance(module, Items) else [output]
 
 
+def merged(found: Sequence[Tensor], how: str, dim: int) -> Tensor:
+    """The sum or product of tensors, or them side by side along `dim`."""
+    if how == "concat":
+        return torch.cat(list(found), dim)
+    total = found[0]
+    for output in found[1:]:
+        total = total + output if how == "add" else total * output
+    return total
+
+
 class Parallel(nn.Module):
     """Branches over the same inputs, merged.
 
@@ -92,14 +102,9 @@ class Parallel(nn.Module):
         merge = None if self._merge_by else modules.pop()
         found = [output for module in modules for output in outputs(module, inputs)]
         if merge is not None:
-            merged: Tensor = merge(*found)
-            return merged
-        if self._merge_by == "concat":
-            return torch.cat(found, self._dim)
-        total = found[0]
-        for output in found[1:]:
-            total = total + output if self._merge_by == "add" else total * output
-        return total
+            output: Tensor = merge(*found)
+            return output
+        return merged(found, self._merge_by, self._dim)
 
     def extra_repr(self) -> str:
         return f"merge={self._merge_by!r}" + (f", dim={self._dim}" if self._merge_by == "concat" else "")

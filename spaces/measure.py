@@ -117,7 +117,7 @@ def run(module: nn.Module, inputs: Signatures) -> tuple[Signature | Failure, int
             output = module(*batch(1, inputs))
             counted = int(counter.get_total_flops())
             found = check_output(output, inputs)
-            if not isinstance(found, Failure):
+            if inputs and not isinstance(found, Failure):
                 found = check_batch(module(*batch(2, inputs)), found)
     except NotImplementedError as error:
         return Failure("output", f"it does not run on torch's meta device ({reason(error)}); declare shape="), 0
@@ -155,6 +155,12 @@ def check_output(output: Any, inputs: Signatures) -> Signature | Failure:
             "returns the tensor (nn.LSTM, nn.GRU, nn.RNN and nn.MultiheadAttention of archsearch do)",
         )
     size = tuple(output.shape)
+    if not inputs and size[:1] != (1,):
+        return Failure(
+            "output",
+            f"it reads nothing, so what it gives stands for every member of the batch: its first size is 1, but it "
+            f"makes {size}",
+        )
     if not size or size[0] != 1:
         return Failure("output", f"it does not keep the batch first: of a batch of 1 it makes {size}, batch included")
     if any(n <= 0 for n in size[1:]):
@@ -186,7 +192,7 @@ def declare(shape: Callable[..., Any], arguments: Mapping[str, Any], inputs: Sig
         return result.shape, result.dtype
     if not isinstance(result, tuple | list) or not all(type(n) is int and n > 0 for n in result):
         return Failure("output", f"shape= gives a tuple of sizes without the batch, or a Tensor, but got {result!r}")
-    return tuple(result), inputs[0][1]
+    return tuple(result), inputs[0][1] if inputs else "float32"
 
 
 def weights(module: nn.Module, arguments: Mapping[str, Any], made: Made) -> tuple[int, frozenset[Tied]]:

@@ -32,6 +32,8 @@ def at(place: str, message: str) -> ShapeError:
 
 def shapes(signatures: Sequence[Signature]) -> str:
     """What reaches a module; the dtype where it is not the usual one."""
+    if not signatures:
+        return "no inputs"
     return ", ".join([f"{shape}{'' if kind == 'float32' else f' of {kind}'}" for shape, kind in signatures])
 
 
@@ -86,6 +88,8 @@ def wrong_rank(target: Callable[..., Any], inputs: Signatures) -> str | None:
 
     Torch would take an input with one dimension less for one without a batch, and mix the batch's members up.
     """
+    if not inputs:
+        return None
     dimensions = spatial(target)
     rank = len(inputs[0][0])
     if rank != 2 and takes_sequences(target):
@@ -131,7 +135,7 @@ def wishes(arguments: Mapping[str, Any], leaf: Leaf, inputs: Signatures) -> tupl
     wanted = ""
     hints = []
     for name, rule in INFERRED.items():
-        if name not in leaf.arguments or not all(found) or (callable(rule) and len(found) < 2):
+        if name not in leaf.arguments or not found or not all(found) or (callable(rule) and len(found) < 2):
             continue
         given = arguments[name]
         there = inferred(rule, found)

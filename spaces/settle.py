@@ -12,14 +12,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import BuildError, ShapeError, SpaceError
-from archsearch.spaces.mistakes import Failure, at, dtypes, explain, shapes
+from archsearch.spaces.merge import joined, merged, one, passed_on
+from archsearch.spaces.mistakes import Failure, at, dtypes, explain
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.project import projection
-from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.settle_graph import size_dag
 from archsearch.spaces.settled import Settled, disagreement, without_wrapper
 from archsearch.spaces.sized import (
+    NOTHING,
+    PARTS,
     SCALARS,
     Argument,
+    Named,
     Signature,
     Signatures,
     Sized,
@@ -90,6 +95,8 @@ def size(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
             sized = size_branches(part, inputs, known)
         case Once():
             sized = size_once(part, inputs, known)
+        case Dag():
+            sized = size_dag(part, inputs, lambda inside, reaching: size(inside, reaching, known))
         case None:
             sized = Sized(inputs, one(inputs, ""))
     if structure is not None:
@@ -97,146 +104,84 @@ def size(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
     return sized
 
 
-def one(inputs: Signatures, place: str) -> Signature:
-    """The only input, where one is needed."""
-    if len(inputs) != 1:
-        raise at(place, f"{len(inputs)} inputs reach it ({shapes(inputs)}), but it passes on one; start with a module")
-    return inputs[0]
-
-
-def joined(inputs: Signatures, output: Signature, children: Sequence[Sized], **more: Any) -> Sized:
-    """A part that has others inside: the sums of theirs."""
-    parameters = flops = 0
-    tied: frozenset[Tied] = frozenset()
-    for child in children:
-        parameters += child.parameters
-        flops += child.flops
-        if child.tied:
-            tied |= child.tied
-    return Sized(inputs, output, parameters, flops, tied, tuple(children), **more)
-
-
 def size_chain(chain: Chain, inputs: Signatures, known: dict[int, int | None]) -> Sized:
     reaching = inputs
+    output: Signature | Named | None = None
+    giver = ""
     children = []
     for part in chain.parts:
+        if output is not None:
+            reaching = (passed_on(output, giver, place_of(part) or chain.place),)
         child = size(part, reaching, known) if part is not None else Sized(reaching, one(reaching, chain.place))
         children.append(child)
-        reaching = (child.output,)
-    return joined(inputs, one(reaching, chain.place), children)
+        giver, output = place_of(part) or chain.place, child.output
+    return joined(inputs, one(inputs, chain.place) if output is None else output, children)
 
 
 def size_skip(skip: Skip, inputs: Signatures, known: dict[int, int | None]) -> Sized:
     source = one(inputs, skip.place)
     body = size(skip.body, inputs, known)
-    if body.output == source:
+    output = passed_on(body.output, place_of(skip.body), skip.place)
+    if output == source:
         return joined(inputs, source, [body])
     if skip.project is None:
         raise at(
             skip.place,
-            f"x + body(x) needs equal shapes, but x has {source[0]} and body(x) {body.output[0]}"
-            f"{dtypes(source, body.output)}; give project='auto' or a module",
+            f"x + body(x) needs equal shapes, but x has {source[0]} and body(x) {output[0]}"
+            f"{dtypes(source, output)}; give project='auto' or a module",
         )
     if isinstance(skip.project, str):
         place = f"{skip.place}.project" if skip.place else "project"
-        made = projection(source, body.output, skip.place)
+        made = projection(source, output, skip.place)
         project = size_leaf(Leaf(place, made.target, made.arguments, made.infer), inputs, known)
     else:
         made = None
         project = size(skip.project, inputs, known)
-    if project.output != body.output:
+        place = place_of(skip.project)
+    projected = passed_on(project.output, place, skip.place)
+    if projected != output:
         raise at(
-            place_of(skip.project) if made is None and not isinstance(skip.project, str) else skip.place,
-            f"the projection gives {project.output[0]}, but the body at {place_of(skip.body) or skip.place or 'root'} "
-            f"gives {body.output[0]}{dtypes(project.output, body.output)}",
+            place if made is None else skip.place,
+            f"the projection gives {projected[0]}, but the body at {place_of(skip.body) or skip.place or 'root'} "
+            f"gives {output[0]}{dtypes(projected, output)}",
         )
-    return joined(inputs, body.output, [body, project], project=made)
+    return joined(inputs, output, [body, project], project=made)
 
 
 def size_branches(branches: Branches, inputs: Signatures, known: dict[int, int | None]) -> Sized:
-    children: list[Sized] = []
     found: list[tuple[str, Signature]] = []
-    for part in branches.parts:
-        if isinstance(part, Chain) and part.items:
-            children.append(size_items(part, inputs, known, found))
-        else:
-            children.append(size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, "")))
-            found.append((place_of(part) or branches.place, children[-1].output))
+    children = size_each(branches.parts, branches.place, inputs, known, found)
     if not found:
         raise at(branches.place, "there is no branch to merge (a Repeat of 0, or a Subset of none)")
-    outputs = tuple([output for _, output in found])
-    if not isinstance(branches.merge, str):
-        if branches.merge is None:
-            children.append(Sized(outputs, one(outputs, branches.place)))
-        else:
-            children.append(size(branches.merge, outputs, known))
-        return joined(inputs, children[-1].output, children)
-    if branches.merge == "concat":
-        output, dim = concat(found, branches)
+    if isinstance(branches.merge, str):
+        output, dim = merged(found, branches.merge, branches.dim, branches.place)
         return joined(inputs, output, children, dim=dim)
-    first_place, first = found[0]
-    for place, output in found[1:]:
-        if output != first:
-            raise at(
-                branches.place,
-                f"merge={branches.merge!r} needs equal shapes, but {first_place or 'one branch'} gives {first[0]} "
-                f"and {place or 'another branch'} gives {output[0]}{dtypes(first, output)}",
-            )
-    return joined(inputs, first, children)
-
-
-def size_items(
-    items: Chain, inputs: Signatures, known: dict[int, int | None], found: list[tuple[str, Signature]]
-) -> Sized:
-    """Items in a Branches: each is a branch of its own; items among them too."""
-    children = []
-    for part in items.parts:
-        if isinstance(part, Chain) and part.items:
-            children.append(size_items(part, inputs, known, found))
-        else:
-            children.append(size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, "")))
-            found.append((place_of(part) or items.place, children[-1].output))
-    return joined(inputs, children[-1].output if children else inputs[0], children)
-
-
-def concat(found: list[tuple[str, Signature]], branches: Branches) -> tuple[Signature, int]:
-    """The shape of the branches' outputs side by side, and the dimension as torch counts it.
-
-    Channels are first in shapes of 3 and 4 sizes (images, volumes), and all there is in shapes of one; two sizes
-    may be (channels, length) or (length, features), which `dim` has to say.
-    """
-    first_place, (first, dtype) = found[0]
-    rank = len(first)
-    if branches.dim is None:
-        if rank not in (1, 3, 4):
-            raise at(
-                branches.place,
-                f"merge='concat' of outputs of shape {first} is not clear; "
-                + ("say dim=1 for (channels, length) or dim=2 for (length, features)" if rank == 2 else "say dim="),
-            )
-        dim = 1
+    outputs = tuple([output for _, output in found])
+    if branches.merge is None:
+        children.append(Sized(outputs, one(outputs, branches.place)))
     else:
-        dim = branches.dim if branches.dim >= 0 else branches.dim + rank + 1
-        if not 1 <= dim <= rank:
-            raise at(
-                branches.place,
-                f"merge='concat' over dim={branches.dim} does not fit outputs of shape {first}: "
-                + ("0 is the batch" if dim == 0 else f"with the batch they have {rank + 1} dimensions"),
-            )
-    total = 0
-    for place, (shape, kind) in found:
-        if (
-            (*shape[: dim - 1], *shape[dim:]) != (*first[: dim - 1], *first[dim:])
-            or len(shape) != rank
-            or kind != dtype
-        ):
-            raise at(
-                branches.place,
-                f"merge='concat' over dim={dim} needs shapes that are equal elsewhere, but {first_place or 'a branch'} "
-                f"gives {first} and {place or 'another branch'} gives {shape}{dtypes((shape, dtype), (shape, kind))}",
-            )
-        total += shape[dim - 1]
-    return ((*first[: dim - 1], total, *first[dim:]), dtype), dim
+        children.append(size(branches.merge, outputs, known))
+    return joined(inputs, children[-1].output, children)
+
+
+def size_each(
+    parts: Sequence[Part],
+    place: str,
+    inputs: Signatures,
+    known: dict[int, int | None],
+    found: list[tuple[str, Signature]],
+) -> list[Sized]:
+    """The branches at a place, items as branches of their own, items among them too; `found` gets what each gives."""
+    children = []
+    for part in parts:
+        if isinstance(part, Chain) and part.items:
+            inside = size_each(part.parts, part.place, inputs, known, found)
+            child = joined(inputs, inside[-1].output if inside else [*inputs, NOTHING][0], inside)
+        else:
+            child = size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, place))
+            found.append((place_of(part) or place, passed_on(child.output, place_of(part), place)))
+        children.append(child)
+    return children
 
 
 def size_once(once: Once, inputs: Signatures, known: dict[int, int | None]) -> Sized:
@@ -281,7 +226,7 @@ def size_argument(part: Part, inputs: Signatures, known: dict[int, int | None]) 
     its parameters and FLOPs are among the owner's.
     """
     if isinstance(part, Leaf):
-        return Sized(inputs, inputs[0], arguments=settle_arguments(part, inputs, known)[1])
+        return Sized(inputs, [*inputs, NOTHING][0], arguments=settle_arguments(part, inputs, known)[1])
     if isinstance(part, Once):
         inside = size_argument(part.part, inputs, known)
         own = Tied(part.key, settled_structure(part.part, inside), None, inside.parameters)
@@ -294,9 +239,10 @@ def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, in
     if type(value) in SCALARS:
         return value
     if isinstance(value, Formula):
-        found = locate(value.place or leaf.place, lambda: value.evaluate(InputSize(inputs[0][0])))
+        place = value.place or leaf.place
+        found = locate(place, lambda: value.evaluate(InputSize(one(inputs[:1], place)[0])))
         return settle_value(found, leaf, inputs, known)
-    if isinstance(value, Leaf | Chain | Skip | Branches | Once):
+    if isinstance(value, PARTS):
         return Argument(value, size_argument(value, inputs, known))
     if isinstance(value, list | tuple):
         return type(value)([settle_value(item, leaf, inputs, known) for item in value])
@@ -306,6 +252,8 @@ def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, in
 
 
 def infer_size(name: str, rule: Any, leaf: Leaf, inputs: Signatures) -> Any:
+    if not inputs:
+        raise at(leaf.place, f"{name} follows from what reaches it, but nothing does; give {name}=")
     return locate(leaf.place, lambda: inferred(rule, [shape for shape, _ in inputs]), f"to infer {name}: ")
 
 

@@ -8,8 +8,17 @@ from typing import Any
 
 from archsearch.errors import BuildError
 from archsearch.spaces.mistakes import call
-from archsearch.spaces.resolved import Branches, Chain, Leaf, Once, Part, Skip
-from archsearch.spaces.sized import Argument, Sized, Tied, place_of, settled_structure
+from archsearch.spaces.resolved import Branches, Chain, Dag, Joint, Leaf, Once, Part, Skip
+from archsearch.spaces.sized import (
+    Argument,
+    Named,
+    Signature,
+    Sized,
+    Tied,
+    joint_parts,
+    place_of,
+    settled_structure,
+)
 from archsearch.spaces.tensor import Tensor
 
 
@@ -32,13 +41,15 @@ class Settled:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """What reaches it."""
-        return tuple([Tensor(*shape, dtype=dtype) for shape, dtype in self.sized.inputs])
+        return tuple([tensor(signature) for signature in self.sized.inputs])
 
     @property
-    def output(self) -> Tensor:
-        """What leaves it."""
-        shape, dtype = self.sized.output
-        return Tensor(*shape, dtype=dtype)
+    def output(self) -> Tensor | dict[str, Tensor]:
+        """What leaves it; tensors by name where a graph with named outputs is the end of it."""
+        output = self.sized.output
+        if isinstance(output, Named):
+            return {name: tensor(signature) for name, signature in output.signatures.items()}
+        return tensor(output)
 
     @property
     def parameters(self) -> int:
@@ -57,7 +68,10 @@ class Settled:
 
     @property
     def children(self) -> tuple[Settled, ...]:
-        """The parts inside, in order; then the projection of a Skip, or the merge of a Branches, if it is a part."""
+        """The parts inside, in order; then the projection of a Skip, or the merge of a Branches, if it is a part.
+
+        Of a graph: those of its vertices and then of its outputs, each one's edges, merge and operation in turn.
+        """
         return tuple([Settled(part, sized) for part, sized in self.pairs()])
 
     def pairs(self) -> Iterator[tuple[Part, Sized]]:
@@ -75,6 +89,14 @@ class Settled:
                 yield from zip(inside, self.sized.children, strict=True)
             case Once(part=part):
                 yield part, self.sized.children[0]
+            case Dag():
+                for joint, sized in self.joints():
+                    yield from zip(joint_parts(joint), sized.children, strict=True)
+
+    def joints(self) -> Iterator[tuple[Joint, Sized]]:
+        """Of a graph: its vertices and then its outputs, each with its sizes."""
+        assert isinstance(self.part, Dag)
+        return zip((*self.part.vertices, *self.part.outputs), self.sized.children, strict=True)
 
     @property
     def project(self) -> Part:
@@ -86,6 +108,11 @@ class Settled:
             place = f"{self.place}.project" if self.place else "project"
             return Leaf(place, made.target, made.arguments, made.infer)
         return self.part.project if not isinstance(self.part.project, str) else None
+
+
+def tensor(signature: Signature) -> Tensor:
+    shape, dtype = signature
+    return Tensor(*shape, dtype=dtype)
 
 
 def without_wrapper(part: Part, sized: Sized) -> tuple[Part, Sized]:

@@ -11,15 +11,27 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Part, Skip
+from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Joint, Leaf, Once, Part, Skip
 
 Signature: TypeAlias = tuple[tuple[int, ...], str]
 """Shape without the batch, and dtype."""
 
 Signatures: TypeAlias = tuple[Signature, ...]
 
+NOTHING: Signature = ((), "float32")
+"""Stands where a signature is needed and there is no input."""
+
+PARTS = (Leaf, Chain, Skip, Branches, Once, Dag)
+
 LIMIT = 200_000
 """Entries a table keeps before it starts anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What leaves a graph with named outputs: one signature for each, by name. Nothing reads such a dict."""
+
+    signatures: Mapping[str, Signature]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +57,20 @@ class Sized:
 
     Attributes:
         inputs: what reaches it.
-        output: what leaves it; for items in a Branches, what leaves the last of them.
+        output: what leaves it; for items in a Branches, what leaves the last of them. `Named` of a graph with
+            named outputs.
         parameters: of its own, those of `tied` left out.
         flops: of one forward pass at batch 1.
         tied: weights that other places may share.
-        children: one for each part inside, then the projection or the merge where it is a part.
+        children: one for each part inside, then the projection or the merge where it is a part. Of a Dag, one
+            for each joint, whose children are those of its `joint_parts`.
         arguments: of a leaf, all of them settled; `Argument` where a module stands.
         project: the leaf that was made to project (its place is relative), for a Skip with "auto".
-        dim: of a concat, as torch counts it.
+        dim: of a concat (of a Branches or a joint), as torch counts it.
     """
 
     inputs: tuple[Signature, ...]
-    output: Signature
+    output: Signature | Named
     parameters: int = 0
     flops: int = 0
     tied: frozenset[Tied] = frozenset()
@@ -160,9 +174,37 @@ def settled_structure(part: Part, sized: Sized) -> int:
             inside = (part.body, sized.project if part.project == "auto" else part.project)
         case Branches():
             inside = (*part.parts, None if isinstance(part.merge, str) else part.merge)
+        case Dag():
+            return settled_dag(part, sized)
     made = tuple([settled_structure(p, s) for p, s in zip(inside, sized.children, strict=False)])
     how = part.merge if isinstance(part, Branches) and isinstance(part.merge, str) else ""
     return structures(("settled", type(part), how, sized.dim, made))
+
+
+def settled_dag(dag: Dag, sized: Sized) -> int:
+    index = sources(dag)
+    rows = []
+    for joint, settled in zip((*dag.vertices, *dag.outputs), sized.children, strict=True):
+        made = [settled_structure(p, s) for p, s in zip(joint_parts(joint), settled.children, strict=True)]
+        links = [(index[link.source], link.part is None) for link in joint.links]
+        merge = joint.merge if isinstance(joint.merge, str) else joint.merge is None
+        rows.append((tuple(links), merge, settled.dim, joint.op is None, tuple(made)))
+    return structures(("settled", Dag, len(dag.inputs), tuple([joint.name for joint in dag.outputs]), tuple(rows)))
+
+
+def sources(dag: Dag) -> dict[str, int]:
+    """What can be read in a graph, by number: its names mean nothing outside."""
+    return {name: i for i, name in enumerate((*dag.inputs, *[joint.name for joint in dag.vertices]))}
+
+
+def joint_parts(joint: Joint) -> tuple[Part, ...]:
+    """The parts at a joint: of its links, the merge, the operation; identities left out."""
+    parts = [link.part for link in joint.links if link.part is not None]
+    if joint.links and joint.merge is not None and not isinstance(joint.merge, str):
+        parts.append(joint.merge)
+    if joint.op is not None:
+        parts.append(joint.op)
+    return tuple(parts)
 
 
 def place_of(part: Part) -> str:
@@ -202,6 +244,8 @@ def number(part: Part, known: dict[int, int | None]) -> int | None:
             key.append(number(part.merge, known))
         for child in part.parts:
             key.append(number(child, known))
+    elif isinstance(part, Dag):
+        key = dag_key(part, known)
     else:
         key = ["once", part.key, number(part.part, known)]
     result = None if key is None or open_inside(part, key) else structures(tuple(key))
@@ -211,9 +255,27 @@ def number(part: Part, known: dict[int, int | None]) -> int | None:
 
 def open_inside(part: Part, key: list[Any]) -> bool:
     """Whether a number inside is None (a Branches' `dim` may be None as well)."""
-    if isinstance(part, Leaf):
+    if isinstance(part, Leaf | Dag):
         return False
     return None in (key[2:] if isinstance(part, Branches) else key)
+
+
+def dag_key(dag: Dag, known: dict[int, int | None]) -> list[Any] | None:
+    index = sources(dag)
+    key: list[Any] = ["dag", len(dag.inputs), tuple([joint.name for joint in dag.outputs])]
+    for joint in (*dag.vertices, *dag.outputs):
+        links = []
+        for link in joint.links:
+            inside = number(link.part, known)
+            if inside is None:
+                return None
+            links.append((index[link.source], inside))
+        merge = joint.merge if isinstance(joint.merge, str) else number(joint.merge, known)
+        op = number(joint.op, known)
+        if merge is None or op is None:
+            return None
+        key.append((tuple(links), merge, joint.dim, op))
+    return key
 
 
 def leaf_key(leaf: Leaf, known: dict[int, int | None]) -> list[Any] | None:
@@ -238,7 +300,7 @@ def open_key(value: Any, known: dict[int, int | None]) -> Hashable:
     """Like `frozen` for an argument before it is settled; None where a Formula is inside."""
     if isinstance(value, Formula):
         return None
-    if isinstance(value, Leaf | Chain | Skip | Branches | Once):
+    if isinstance(value, PARTS):
         inside = number(value, known)
         return None if inside is None else ("part", inside)
     if isinstance(value, list | tuple | dict):

@@ -95,6 +95,7 @@ def moved(part: Part, start: str, to: str) -> Part:
             return Chain(place, tuple([moved(p, start, to) for p in part.parts]), part.items)
         case Skip():
             return Skip(place, moved(part.body, start, to), part.project)
+    assert isinstance(part, Branches)
     return Branches(place, tuple([moved(p, start, to) for p in part.parts]), part.merge, part.dim)
 
 

@@ -45,12 +45,18 @@ def counted(module: torch.nn.Module, tensors: list[torch.Tensor]) -> int:
     return int(counter.get_total_flops())
 
 
+def only(settled: Settled) -> Tensor:
+    assert isinstance(settled.output, Tensor)
+    return settled.output
+
+
 def agrees_with_running(settled: Settled) -> None:
     """Shape, dtype, parameters and FLOPs are those of the built model."""
     module = build(settled, seed=0).eval()
     with torch.no_grad():
         output = module(*inputs(settled, batch=2))
-    assert (tuple(output.shape), str(output.dtype)) == ((2, *settled.output.shape), f"torch.{settled.output.dtype}")
+    expected = only(settled)
+    assert (tuple(output.shape), str(output.dtype)) == ((2, *expected.shape), f"torch.{expected.dtype}")
     assert settled.parameters == sum(p.numel() for p in module.parameters())
     assert settled.flops == counted(build(settled, device="meta").eval(), meta_inputs(settled))
 
@@ -178,7 +184,7 @@ def test_arguments_that_are_equal_but_of_another_type_are_not_mixed_up() -> None
         result: torch.Tensor = torch.full_like(x, 1, dtype=torch.bool) * by
         return result
 
-    found = [settle(Leaf("", dtype_of, {"by": by}, {}), [VECTOR]).output.dtype for by in (1, True, 1.0, [1][0])]
+    found = [only(settle(Leaf("", dtype_of, {"by": by}, {}), [VECTOR])).dtype for by in (1, True, 1.0, [1][0])]
     assert found == ["int64", "bool", "float32", "int64"]
 
 
@@ -431,7 +437,7 @@ def test_dtypes_are_refused_where_a_cpu_refuses_them(layer: Module, shape: tuple
         with pytest.raises(ShapeError, match=dtype):
             settle(at("x", layer), [tensor])
         return
-    assert settle(at("x", layer), [tensor]).output.dtype == output
+    assert only(settle(at("x", layer), [tensor])).dtype == output
 
 
 def test_an_error_carries_its_place() -> None:
