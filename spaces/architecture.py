@@ -124,6 +124,19 @@ class Architecture:
 
         return build(self.settled, device=device, seed=seed)
 
+    def source(self) -> str:
+        """The text of a Python file with a class `Model` that is this model, with torch alone.
+
+        Parameters and buffers have the names that they have in `build()`, and the outputs are the same. A class or
+        function of the user's is imported from where it stands, or copied where no other file could import it.
+
+        Raises:
+            BuildError: a class, function or value cannot be written into another file; says which, and where.
+        """
+        from archsearch.spaces.source import source
+
+        return source(self.settled, self.space.inputs, self.assignment)
+
     def __getitem__(self, key: str) -> Any:
         """A value by its key in the space's dict, or an answer by its path."""
         values = self.values
