@@ -25,8 +25,15 @@ class Formula:
     key: Any = None
 
 
+class Numbered:
+    """A part that keeps the number of its structure, once somebody asked for it (`sized.number`)."""
+
+    __slots__ = ("structure",)
+    structure: int | None
+
+
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Numbered):
     """One torch module or function.
 
     `arguments` go by parameter name. A value is plain, a list, tuple or dict of values, a `Formula`, or
@@ -44,7 +51,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Numbered):
     """Parts one after the other. `items` says that they are items (of a Repeat, Permute or Subset), which a
     `Branches` takes as so many branches."""
 
@@ -54,7 +61,7 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Numbered):
     """x + body(x). `project`: "auto" (made where shapes differ), a part used where shapes differ, or None."""
 
     place: str
@@ -63,7 +70,7 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
-class Branches:
+class Branches(Numbered):
     """Several parts over one input, merged: "add", "mul", "concat" (over `dim`), or a part of many inputs."""
 
     place: str
@@ -73,7 +80,7 @@ class Branches:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class Once(Numbered):
     """A part that is one module wherever its `key` stands: Shared(weights=True)."""
 
     key: str
@@ -111,7 +118,7 @@ class Joint:
 
 
 @dataclass(frozen=True, slots=True)
-class Dag:
+class Dag(Numbered):
     """A graph: what is live of it, vertices in the order of computing.
 
     `inputs` are the names of what reaches it, in order. The vertex `v` stands at ``.v``, the only output at

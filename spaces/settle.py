@@ -64,9 +64,7 @@ def settle(part: Part, inputs: Sequence[Tensor]) -> Settled:
         BuildError: a module cannot be made, or two places of one module (`weights=True`) disagree.
     """
     with deep_recursion():
-        known: dict[int, int | None] = {}
-        number(part, known)
-        sized = size(part, tuple([(tensor.shape, tensor.dtype) for tensor in inputs]), known)
+        sized = size(part, tuple([(tensor.shape, tensor.dtype) for tensor in inputs]))
         result = Settled(*without_wrapper(part, sized))
         if len({entry.key for entry in sized.tied}) < len({(entry.key, entry.structure) for entry in sized.tied}):
             raise disagreement(result)
@@ -77,26 +75,26 @@ sizes: Table[Sized] = Table()
 leaves: Table[Measured | Failure] = Table()
 
 
-def size(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size(part: Part, inputs: Signatures) -> Sized:
     """Sizes of a part for what reaches it; remembered where its structure has a number."""
-    structure = number(part, known)
+    structure = number(part)
     if structure is not None:
         found = sizes.get((structure, inputs))
         if found is not None:
             return found
     match part:
         case Leaf():
-            sized = size_leaf(part, inputs, known)
+            sized = size_leaf(part, inputs)
         case Chain():
-            sized = size_chain(part, inputs, known)
+            sized = size_chain(part, inputs)
         case Skip():
-            sized = size_skip(part, inputs, known)
+            sized = size_skip(part, inputs)
         case Branches():
-            sized = size_branches(part, inputs, known)
+            sized = size_branches(part, inputs)
         case Once():
-            sized = size_once(part, inputs, known)
+            sized = size_once(part, inputs)
         case Dag():
-            sized = size_dag(part, inputs, lambda inside, reaching: size(inside, reaching, known))
+            sized = size_dag(part, inputs, size)
         case None:
             sized = Sized(inputs, one(inputs, ""))
     if structure is not None:
@@ -104,7 +102,7 @@ def size(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
     return sized
 
 
-def size_chain(chain: Chain, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size_chain(chain: Chain, inputs: Signatures) -> Sized:
     reaching = inputs
     output: Signature | Named | None = None
     giver = ""
@@ -112,15 +110,15 @@ def size_chain(chain: Chain, inputs: Signatures, known: dict[int, int | None]) -
     for part in chain.parts:
         if output is not None:
             reaching = (passed_on(output, giver, place_of(part) or chain.place),)
-        child = size(part, reaching, known) if part is not None else Sized(reaching, one(reaching, chain.place))
+        child = size(part, reaching) if part is not None else Sized(reaching, one(reaching, chain.place))
         children.append(child)
         giver, output = place_of(part) or chain.place, child.output
     return joined(inputs, one(inputs, chain.place) if output is None else output, children)
 
 
-def size_skip(skip: Skip, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size_skip(skip: Skip, inputs: Signatures) -> Sized:
     source = one(inputs, skip.place)
-    body = size(skip.body, inputs, known)
+    body = size(skip.body, inputs)
     output = passed_on(body.output, place_of(skip.body), skip.place)
     if output == source:
         return joined(inputs, source, [body])
@@ -133,10 +131,10 @@ def size_skip(skip: Skip, inputs: Signatures, known: dict[int, int | None]) -> S
     if isinstance(skip.project, str):
         place = f"{skip.place}.project" if skip.place else "project"
         made = projection(source, output, skip.place)
-        project = size_leaf(Leaf(place, made.target, made.arguments, made.infer), inputs, known)
+        project = size_leaf(Leaf(place, made.target, made.arguments, made.infer), inputs)
     else:
         made = None
-        project = size(skip.project, inputs, known)
+        project = size(skip.project, inputs)
         place = place_of(skip.project)
     projected = passed_on(project.output, place, skip.place)
     if projected != output:
@@ -148,9 +146,9 @@ def size_skip(skip: Skip, inputs: Signatures, known: dict[int, int | None]) -> S
     return joined(inputs, output, [body, project], project=made)
 
 
-def size_branches(branches: Branches, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size_branches(branches: Branches, inputs: Signatures) -> Sized:
     found: list[tuple[str, Signature]] = []
-    children = size_each(branches.parts, branches.place, inputs, known, found)
+    children = size_each(branches.parts, branches.place, inputs, found)
     if not found:
         raise at(branches.place, "there is no branch to merge (a Repeat of 0, or a Subset of none)")
     if isinstance(branches.merge, str):
@@ -160,7 +158,7 @@ def size_branches(branches: Branches, inputs: Signatures, known: dict[int, int |
     if branches.merge is None:
         children.append(Sized(outputs, one(outputs, branches.place)))
     else:
-        children.append(size(branches.merge, outputs, known))
+        children.append(size(branches.merge, outputs))
     return joined(inputs, children[-1].output, children)
 
 
@@ -168,32 +166,31 @@ def size_each(
     parts: Sequence[Part],
     place: str,
     inputs: Signatures,
-    known: dict[int, int | None],
     found: list[tuple[str, Signature]],
 ) -> list[Sized]:
     """The branches at a place, items as branches of their own, items among them too; `found` gets what each gives."""
     children = []
     for part in parts:
         if isinstance(part, Chain) and part.items:
-            inside = size_each(part.parts, part.place, inputs, known, found)
+            inside = size_each(part.parts, part.place, inputs, found)
             child = joined(inputs, inside[-1].output if inside else [*inputs, NOTHING][0], inside)
         else:
-            child = size(part, inputs, known) if part is not None else Sized(inputs, one(inputs, place))
+            child = size(part, inputs) if part is not None else Sized(inputs, one(inputs, place))
             found.append((place_of(part) or place, passed_on(child.output, place_of(part), place)))
         children.append(child)
     return children
 
 
-def size_once(once: Once, inputs: Signatures, known: dict[int, int | None]) -> Sized:
-    inside = size(once.part, inputs, known)
+def size_once(once: Once, inputs: Signatures) -> Sized:
+    inside = size(once.part, inputs)
     own = Tied(once.key, settled_structure(once.part, inside), None, inside.parameters)
     return Sized(inputs, inside.output, 0, inside.flops, inside.tied | {own}, (inside,))
 
 
-def size_leaf(leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size_leaf(leaf: Leaf, inputs: Signatures) -> Sized:
     from archsearch.spaces.measure import measure
 
-    target, arguments = settle_arguments(leaf, inputs, known)
+    target, arguments = settle_arguments(leaf, inputs)
     key = (target_key(leaf.target), frozen_all(arguments), inputs, leaf.shape)
     found = leaves.get(key)
     if found is None:
@@ -203,12 +200,10 @@ def size_leaf(leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> S
     return Sized(inputs, found.output, found.parameters, found.flops, found.tied, arguments=arguments)
 
 
-def settle_arguments(
-    leaf: Leaf, inputs: Signatures, known: dict[int, int | None]
-) -> tuple[Callable[..., Any], dict[str, Any]]:
+def settle_arguments(leaf: Leaf, inputs: Signatures) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The class or function, and all that it is called with."""
     target = load(leaf.target, leaf.place)
-    given = {name: settle_value(value, leaf, inputs, known) for name, value in leaf.arguments.items()}
+    given = {name: settle_value(value, leaf, inputs) for name, value in leaf.arguments.items()}
     infer = leaf.infer
     if isinstance(leaf.target, str):
         try:
@@ -219,35 +214,35 @@ def settle_arguments(
     return target, given | {name: infer_size(name, rule, leaf, inputs) for name, rule in infer.items()}
 
 
-def size_argument(part: Part, inputs: Signatures, known: dict[int, int | None]) -> Sized:
+def size_argument(part: Part, inputs: Signatures) -> Sized:
     """A module that is an argument, on the input of its owner.
 
     What the owner does with it is the owner's matter, so a single module is not run, only its sizes are inferred;
     its parameters and FLOPs are among the owner's.
     """
     if isinstance(part, Leaf):
-        return Sized(inputs, [*inputs, NOTHING][0], arguments=settle_arguments(part, inputs, known)[1])
+        return Sized(inputs, [*inputs, NOTHING][0], arguments=settle_arguments(part, inputs)[1])
     if isinstance(part, Once):
-        inside = size_argument(part.part, inputs, known)
+        inside = size_argument(part.part, inputs)
         own = Tied(part.key, settled_structure(part.part, inside), None, inside.parameters)
         return Sized(inputs, inside.output, tied=inside.tied | {own}, children=(inside,))
-    return size(part, inputs, known)
+    return size(part, inputs)
 
 
-def settle_value(value: Any, leaf: Leaf, inputs: Signatures, known: dict[int, int | None]) -> Any:
+def settle_value(value: Any, leaf: Leaf, inputs: Signatures) -> Any:
     """An argument: formulas evaluated, modules settled on the leaf's own input."""
     if type(value) in SCALARS:
         return value
     if isinstance(value, Formula):
         place = value.place or leaf.place
         found = locate(place, lambda: value.evaluate(InputSize(one(inputs[:1], place)[0])))
-        return settle_value(found, leaf, inputs, known)
+        return settle_value(found, leaf, inputs)
     if isinstance(value, PARTS):
-        return Argument(value, size_argument(value, inputs, known))
+        return Argument(value, size_argument(value, inputs))
     if isinstance(value, list | tuple):
-        return type(value)([settle_value(item, leaf, inputs, known) for item in value])
+        return type(value)([settle_value(item, leaf, inputs) for item in value])
     if isinstance(value, dict):
-        return {key: settle_value(item, leaf, inputs, known) for key, item in value.items()}
+        return {key: settle_value(item, leaf, inputs) for key, item in value.items()}
     return value
 
 

@@ -217,39 +217,38 @@ def target_key(target: Any) -> Hashable:
     return target if isinstance(target, str | type) else Same(target)
 
 
-def number(part: Part, known: dict[int, int | None]) -> int | None:
+def number(part: Part) -> int | None:
     """The number of a part's structure, places left out; None where a `Formula` makes it differ by its input.
 
-    Args:
-        known: numbers of the parts inside, by identity; filled in.
+    The part keeps it.
     """
-    found = known.get(id(part), 0)
+    if part is None:
+        return structures(())
+    found: int | None = getattr(part, "structure", 0)
     if found != 0:
         return found
     key: Any
     if isinstance(part, Leaf):
-        key = leaf_key(part, known)
+        key = leaf_key(part)
     elif isinstance(part, Chain):
         key = ["items" if part.items else "chain"]
         for child in part.parts:
-            key.append(number(child, known))
-    elif part is None:
-        key = []
+            key.append(number(child))
     elif isinstance(part, Skip):
-        key = ["skip", number(part.body, known)]
-        key.append(part.project if isinstance(part.project, str) else number(part.project, known))
+        key = ["skip", number(part.body)]
+        key.append(part.project if isinstance(part.project, str) else number(part.project))
     elif isinstance(part, Branches):
         key = ["branches", part.dim, part.merge] if isinstance(part.merge, str) else ["branches", 0]
         if not isinstance(part.merge, str):
-            key.append(number(part.merge, known))
+            key.append(number(part.merge))
         for child in part.parts:
-            key.append(number(child, known))
+            key.append(number(child))
     elif isinstance(part, Dag):
-        key = dag_key(part, known)
+        key = dag_key(part)
     else:
-        key = ["once", part.key, number(part.part, known)]
+        key = ["once", part.key, number(part.part)]
     result = None if key is None or open_inside(part, key) else structures(tuple(key))
-    known[id(part)] = result
+    object.__setattr__(part, "structure", result)
     return result
 
 
@@ -260,25 +259,25 @@ def open_inside(part: Part, key: list[Any]) -> bool:
     return None in (key[2:] if isinstance(part, Branches) else key)
 
 
-def dag_key(dag: Dag, known: dict[int, int | None]) -> list[Any] | None:
+def dag_key(dag: Dag) -> list[Any] | None:
     index = sources(dag)
     key: list[Any] = ["dag", len(dag.inputs), tuple([joint.name for joint in dag.outputs])]
     for joint in (*dag.vertices, *dag.outputs):
         links = []
         for link in joint.links:
-            inside = number(link.part, known)
+            inside = number(link.part)
             if inside is None:
                 return None
             links.append((index[link.source], inside))
-        merge = joint.merge if isinstance(joint.merge, str) else number(joint.merge, known)
-        op = number(joint.op, known)
+        merge = joint.merge if isinstance(joint.merge, str) else number(joint.merge)
+        op = number(joint.op)
         if merge is None or op is None:
             return None
         key.append((tuple(links), merge, joint.dim, op))
     return key
 
 
-def leaf_key(leaf: Leaf, known: dict[int, int | None]) -> list[Any] | None:
+def leaf_key(leaf: Leaf) -> list[Any] | None:
     arguments = leaf.arguments
     kinds = [type(value) for value in arguments.values()]
     frozen_arguments: Any
@@ -287,7 +286,7 @@ def leaf_key(leaf: Leaf, known: dict[int, int | None]) -> list[Any] | None:
     else:
         found = []
         for name, value in arguments.items():
-            key = open_key(value, known)
+            key = open_key(value)
             if key is None:
                 return None
             found.append((name, key))
@@ -296,15 +295,15 @@ def leaf_key(leaf: Leaf, known: dict[int, int | None]) -> list[Any] | None:
     return [target_key(leaf.target), frozen_arguments, infer, leaf.shape]
 
 
-def open_key(value: Any, known: dict[int, int | None]) -> Hashable:
+def open_key(value: Any) -> Hashable:
     """Like `frozen` for an argument before it is settled; None where a Formula is inside."""
     if isinstance(value, Formula):
         return None
     if isinstance(value, PARTS):
-        inside = number(value, known)
+        inside = number(value)
         return None if inside is None else ("part", inside)
     if isinstance(value, list | tuple | dict):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        keys: list[Any] = [(frozen(name), open_key(item, known)) for name, item in pairs]
+        keys: list[Any] = [(frozen(name), open_key(item)) for name, item in pairs]
         return None if any(key is None for _, key in keys) else (type(value), *keys)
     return frozen(value)

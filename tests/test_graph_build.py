@@ -736,7 +736,7 @@ def test_the_names_of_vertices_do_not_matter_and_those_of_outputs_do() -> None:
         ends = tuple([Joint(name, f"{place}.o", (Link(b, None), Link(x, None)), "concat", dim) for name in outputs])
         links = (Link(x, at(f"{place}.{b}.{x}", nn.Linear(8))), Link(a, None))[::order]
         first = Joint(a, f"{place}.{a}", (Link(x, None),), "add", None, at(f"{place}.{a}.op", nn.Tanh()))
-        return number(Dag(place, (x,), (first, Joint(b, f"{place}.{b}", links, "add", None)), ends), {})
+        return number(Dag(place, (x,), (first, Joint(b, f"{place}.{b}", links, "add", None)), ends))
 
     same = graph("p", "xab")
     assert same == graph("q", "stu") == graph("p", "xab")
