@@ -1,99 +1,78 @@
 """Which architectures are the same network: a canonical form of the resolved structure.
 
-Two forms are equal only where these rules prove it: chains are flattened and identities dropped; a merge of
-one branch is that branch; the branches of commutative merges are sorted; adding zero is nothing; a module
-that stands in several places stays one (LANGUAGE.md section 8).
+Two forms are equal only where these rules prove the networks the same (LANGUAGE.md section 8). A network is taken
+as the values that it computes, however it was said: a `Dag` that is a plain chain has the form of the `Chain`, one
+that only merges branches that of the `Branches`, and a graph inside a graph is part of it.
+
+- Identities and dead values are dropped, chains are flattened, and so are sums in sums, products in products and
+  concatenations in concatenations, where nothing else reads the inner one. The sum of one value is that value.
+- Sums and products have no order; concatenations and modules of many inputs do.
+- A value that several read is one value. Two modules with weights are two, however alike. Merging, and modules of
+  `graph_form.WEIGHTLESS`, say the same when they are said twice: they are one value where they read the same.
+- Zeros add nothing, and make a product zero. Whatever is computed of zeros alone counts as zero where something
+  else is added to it: it sees no input, so it is zero up to a constant (a bias, a normalisation's shift). So two
+  networks of one form are the same up to such constants, and to the parameters that only make them.
+- A module that stands in several places (`Once`) stays one, and two such modules stay two.
+- Graphs are compared up to isomorphism (`isomorphism`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from archsearch.spaces.describe import dotted
+from archsearch.spaces.forms import Forms
 from archsearch.spaces.node import deep_recursion
-from archsearch.spaces.resolved import Branches, Chain, Formula, Leaf, Once, Skip
-
-Form = tuple[Any, ...]
-
-IDENTITY: Form = ("chain",)
-ZERO: Form = ("zero",)
 
 
-def canonical_form(values: Any) -> Form:
-    """The form of what an architecture resolves to: hashable, and with an order by `repr`."""
+def canonical_form(values: Any) -> str:
+    """The form of what an architecture resolves to, as a text."""
     with deep_recursion():
-        return form(values, {})
+        forms = Forms()
+        found = forms.text(values)
+        return shared_form(values, [key for key, times in forms.uses.items() if times > 1]) if forms.uses else found
 
 
 def canonical_id(values: Any) -> str:
     """20 hexadecimal digits of the form's hash."""
-    return hashlib.blake2b(repr(canonical_form(values)).encode(), digest_size=10).hexdigest()
+    return hashlib.blake2b(canonical_form(values).encode(), digest_size=10).hexdigest()
 
 
-def form(value: Any, shared: dict[str, int]) -> Form:
-    """`shared` numbers the modules that stand in several places, in the order of the walk."""
-    match value:
-        case None:
-            return IDENTITY
-        case Chain(parts=parts):
-            return chain([form(part, shared) for part in parts])
-        case Leaf():
-            return leaf(value, shared)
-        case Once(key=key, part=part):
-            return ("once", shared.setdefault(key, len(shared)), form(part, shared))
-        case Skip(body=body, project=project):
-            inner = form(body, shared)
-            return (
-                IDENTITY
-                if inner == ZERO
-                else ("skip", inner, project if project in ("auto", None) else form(project, shared))
-            )
-        case Branches():
-            return branches(value, shared)
-        case Formula(key=key):
-            return ("formula", key)
-        case Mapping():
-            return ("dict", *[(key, form(inside, shared)) for key, inside in value.items()])
-        case list() | tuple():
-            return (type(value).__name__, *[form(inside, shared) for inside in value])
-    return ("value", type(value).__name__, value if not callable(value) else dotted(value))
+def shared_form(values: Any, shared: list[str]) -> str:
+    """The form of what has modules that stand in several places.
+
+    Args:
+        values: what an architecture resolves to.
+        shared: the keys of those modules, in the order of the walk.
+    """
+    while True:
+        names = numbered(values, shared)
+        found = Forms(shared, names).text(values)
+        times = Counter(re.findall(r"once\[(\d+)\]", found))
+        left = [key for key in shared if times[str(names[key])] > 1]
+        if left == shared:
+            return found
+        shared = left
 
 
-def chain(forms: list[Form]) -> Form:
-    flat: list[Form] = []
-    for one in forms:
-        flat.extend(one[1:] if one[0] == "chain" else [one])
-    return flat[0] if len(flat) == 1 else ("chain", *flat)
+def numbered(values: Any, shared: Sequence[str]) -> dict[str, int]:
+    """Numbers for modules that stand in several places, which do not follow the order of declaration.
 
-
-def leaf(value: Leaf, shared: dict[str, int]) -> Form:
-    name = dotted(value.target)
-    short = name.rpartition(":")[2]
-    if name.startswith("torch.nn") and short == "Identity":
-        return IDENTITY
-    if name.startswith("archsearch.spaces") and short == "Zero":
-        return ZERO
-    arguments = sorted([(key, form(inside, shared)) for key, inside in value.arguments.items()], key=repr)
-    return ("leaf", name, *arguments)
-
-
-def branches(value: Branches, shared: dict[str, int]) -> Form:
-    forms = [form(part, shared) for part in split(value.parts)]
-    merge = value.merge if isinstance(value.merge, str) else form(value.merge, shared)
-    if merge == "add":
-        forms = [one for one in forms if one != ZERO] or [ZERO]
-    if len(forms) == 1 and merge in ("add", "mul", "concat"):
-        return forms[0]
-    if merge in ("add", "mul") and not shared:
-        forms.sort(key=repr)
-    return ("merge", merge, value.dim, *forms)
-
-
-def split(parts: tuple[Any, ...]) -> list[Any]:
-    """Items count as so many branches."""
-    found: list[Any] = []
-    for part in parts:
-        found.extend(split(part.parts) if isinstance(part, Chain) and part.items else [part])
-    return found
+    They are sorted by the form in which one of them is marked and the others are not. Where several forms are
+    equal, one of those gets its number and the others are marked anew. (Which one makes no difference where the
+    modules can be exchanged for each other. Where they cannot, the same network may come out as two.)
+    """
+    names: dict[str, int] = {}
+    while len(names) < len(shared):
+        rest = [key for key in shared if key not in names]
+        marked = {key: Forms(shared, names | {key: len(names)}).text(values) for key in rest}
+        rest.sort(key=lambda key: marked[key])
+        times = Counter(marked.values())
+        tied = next((key for key in rest if times[marked[key]] > 1), None)
+        for key in rest:
+            if key == tied or times[marked[key]] == 1:
+                names[key] = len(names)
+    return names
