@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random as random_module
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, overload
@@ -29,6 +30,7 @@ from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
 from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:
+    import networkx
     import numpy as np
 
 # After this many refusals in a row a filter is taken to refuse everything.
@@ -372,6 +374,25 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """The space as JSON-able data: what the record keeps (LANGUAGE.md section 10)."""
         return describe(self)
+
+    def to_networkx(self, arch: Architecture | None = None) -> networkx.DiGraph[str]:
+        """The space, or an architecture in it, as a graph of places (see `archsearch.spaces.networkx_graphs`)."""
+        from archsearch.spaces.networkx_graphs import to_networkx
+
+        return to_networkx(self, arch)
+
+    def draw(self, path: str | os.PathLike[str], arch: Architecture | None = None) -> None:
+        """Draw the space, or an architecture in it, into a file.
+
+        Args:
+            path: .svg, .png (needs matplotlib), .dot (Graphviz), .mermaid or .mmd.
+
+        Raises:
+            SpaceError: another suffix, or the file cannot be written.
+        """
+        from archsearch.spaces.draw import draw
+
+        draw(self, path, arch)
 
     def __str__(self) -> str:
         return space_text(self)

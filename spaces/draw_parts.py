@@ -1,0 +1,397 @@
+"""The nodes of a space's drawing: one for each part of the language."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from archsearch.spaces.decisions import BOOLEAN
+from archsearch.spaces.draw_architecture import Ids, joined, step_name
+from archsearch.spaces.draw_graph import GraphFlow
+from archsearch.spaces.draw_options import alike, closed_text, rows
+from archsearch.spaces.draw_show import show
+from archsearch.spaces.draw_values import (
+    Lines,
+    Values,
+    copy_site,
+    decisions_in,
+    is_small,
+    other_operands,
+    subset_members,
+    subset_text,
+)
+from archsearch.spaces.facts import function_key
+from archsearch.spaces.graph import Graph
+from archsearch.spaces.node import Node, has_node
+from archsearch.spaces.nodes import (
+    Choice,
+    Integer,
+    Lazy,
+    Module,
+    Optional,
+    Parallel,
+    Permute,
+    Repeat,
+    Residual,
+    Scope,
+    Sequential,
+    Shared,
+    Subset,
+)
+from archsearch.spaces.picture import (
+    ELLIPSIS,
+    MERGES,
+    TIMES,
+    Block,
+    Box,
+    Flow,
+    Line,
+    Shown,
+    chained,
+)
+from archsearch.spaces.program import shared_site
+from archsearch.spaces.resolve import expand_lazy, lazy_suffix
+from archsearch.spaces.sites import Site, join
+from archsearch.spaces.values import is_module
+
+# A drawing ends where it would be no use to a reader: so many boxes, expansions of one Lazy, and Lazies in Lazies.
+MOST_BOXES, MOST_EXPANSIONS, DEEPEST = 1_500, 6, 4
+
+# Options that decide nothing are listed, so many of them, in one box.
+MOST_LISTED = 12
+
+
+class Parts(Ids):
+    """Makes the nodes of a space's drawing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = Values()
+        self.whole = True
+        self.expanding: list[Any] = []
+        self.listed: set[Any] = set()
+        self.drawn: dict[str, Any] = {}
+
+    def entry(self, key: str, site: Site) -> Shown:
+        """An entry of the space's dict that is no model, or a root that is a value."""
+        if is_small(site.node) and not is_module(site.node):
+            out = Lines()
+            self.values.write(out, site, str(key))
+            return Box(self.fresh(site.place), "value", tuple(out.lines), tuple(out.decided), {"place": site.place})
+        nodes = self.several([site])
+        heading = (Line(str(key), "title"),) if key else ()
+        return Block(self.fresh(f"part:{site.place}"), "part", heading, chained(nodes), facts={"place": site.place})
+
+    def several(self, sites: list[Site], parent: str = "") -> list[Shown]:
+        """The nodes at sites, identities left out."""
+        found = [self.node(site, parent) for site in sites]
+        return [node for node in found if node is not None]
+
+    def box(self, site: Site, kind: str, out: Lines) -> Box:
+        return Box(self.fresh(site.place), kind, tuple(out.lines), tuple(out.decided), {"place": site.place})
+
+    def block(self, kind: str, site: Site, out: Lines, flow: Flow) -> Block:
+        id = self.fresh(f"{kind}:{site.place}")
+        return Block(id, kind, tuple(out.lines), flow, tuple(out.decided), {"place": site.place})
+
+    def note(self, site: Site, text: str) -> Box:
+        return Box(self.fresh(join(site.place, ".note")), "note", (Line(text, "note"),), facts={"place": site.place})
+
+    def chain(self, site: Site) -> Flow:
+        """What stands at a site, between the ends of a block."""
+        return chained(self.several([site], site.place) or [self.note(site, "identity")])
+
+    def node(self, site: Site, parent: str) -> Shown | None:
+        """The node at a site; None for the identity. `parent` is the place around it."""
+        if site.node is None:
+            return None
+        if len(self.taken) > MOST_BOXES:
+            self.whole = False
+            return self.note(site, f"{ELLIPSIS} the drawing ends here")
+        node = site.node
+        out = Lines()
+        match node:
+            case Module():
+                return self.module(site, node)
+            case Sequential():
+                return self.sequential(site, node, parent)
+            case Choice():
+                return self.choice(site, node)
+            case Optional():
+                return self.optional(site, node)
+            case Repeat():
+                return self.repeat(site, node)
+            case Residual():
+                return self.residual(site, node)
+            case Parallel():
+                return self.parallel(site, node, parent)
+            case Permute():
+                if node.decision.size > 1:
+                    self.values.decision(out, "", node.decision, self.values.path_of(site, node.name), "any order, ")
+                inside = [site.child(step, member) for step, member in node.members.items()]
+                return self.block("permute", site, out, Flow(tuple([self.option(member, "") for member in inside])))
+            case Subset():
+                return self.subset(site, node)
+            case Lazy():
+                return self.lazy(site, node)
+            case Scope():
+                return self.scope(site, node)
+            case Shared():
+                return self.shared(site, node, parent)
+            case Graph():
+                return self.graph(site, node, parent)
+        self.values.write(out, site, step_name(site.place, parent) or "value")
+        return self.box(site, "value", out)
+
+    def module(self, site: Site, node: Module) -> Shown:
+        out = Lines()
+        out.add(node.label, "title")
+        large = {name: value for name, value in node.arguments.items() if has_node(value) and not is_small(value)}
+        small = {name: value for name, value in node.arguments.items() if name not in large}
+        self.values.arguments(out, site, small)
+        if not large:
+            return self.box(site, "module", out)
+        inside = []
+        for name, value in large.items():
+            argument = site.child(f".{name}", value)
+            heading = (Line(name, "title"),)
+            id = self.fresh(f"part:{argument.place}")
+            inside.append(Block(id, "part", heading, self.argument(argument), facts={"place": argument.place}))
+        return self.block("module", site, out, Flow(tuple(inside)))
+
+    def argument(self, site: Site) -> Flow:
+        """What a large argument holds; a list or dict of modules is no chain."""
+        node = site.node
+        if isinstance(node, Mapping):
+            inside = [site.child(f".{key}", child) for key, child in node.items()]
+        elif isinstance(node, list | tuple):
+            inside = [site.child(f"[{i}]", child) for i, child in enumerate(node)]
+        else:
+            return self.chain(site)
+        return Flow(tuple(self.several(inside, site.place)))
+
+    def sequential(self, site: Site, node: Sequential, parent: str) -> Shown | None:
+        nodes = self.members(site, node.members)
+        if len(nodes) < 2:
+            return nodes[0] if nodes else None
+        out = Lines()
+        name = step_name(site.place, parent)
+        if name:
+            out.add(name, "title")
+        return self.block("part", site, out, chained(nodes))
+
+    def members(self, site: Site, members: Mapping[str, Any]) -> list[Shown]:
+        """The members of a chain, or the branches; those in a row that are alike once."""
+        found: list[Shown] = []
+        for steps, member in rows(members):
+            if len(steps) < 3:
+                found.extend(self.several([site.child(step, member) for step in steps], site.place))
+                continue
+            copy = site.child(f"{steps[0][:-1]}{ELLIPSIS}{steps[-1][1:]}", member)
+            out = Lines()
+            out.add(f"{TIMES} {len(steps)}", "title")
+            out.add(f"{join(site.place, steps[0])} {ELLIPSIS} {join(site.place, steps[-1])}", "note")
+            found.append(self.block("repeat", copy, out, self.chain(copy)))
+        return found
+
+    def choice(self, site: Site, node: Choice) -> Shown | None:
+        branches = node.branches
+        if branches is None:
+            out = Lines()
+            self.values.write(out, site, "value")
+            return self.box(site, "value", out)
+        if node.decision.size == 1:
+            (label,) = branches
+            return self.node(site.child(f".{label}", branches[label]), site.place)
+        out = Lines()
+        self.values.decision(out, "", node.decision, self.values.path_of(site, node.name), "one of ")
+        if not any([site.facts.of(branch).open for branch in branches.values()]):
+            texts = {label: closed_text(branch, site.child(f".{label}", branch)) for label, branch in branches.items()}
+            if all([text is not None for text in texts.values()]):
+                self.list_options(out, tuple(texts.items()))
+                return self.box(site, "choice", out)
+        options = [self.option(site.child(f".{label}", branch), label) for label, branch in branches.items()]
+        return self.block("choice", site, out, Flow(tuple(options)))
+
+    def list_options(self, out: Lines, options: tuple[tuple[str, str | None], ...]) -> None:
+        """What the labels mean, where it has not been said."""
+        if options in self.listed:
+            return
+        self.listed.add(options)
+        kept = options[: MOST_LISTED if len(options) > MOST_LISTED + 1 else None]
+        for label, text in kept:
+            out.add(label if text == label else f"{label} = {text}")
+        if len(kept) < len(options):
+            out.add(f"{ELLIPSIS} {len(options) - len(kept)} more")
+
+    def option(self, site: Site, label: str) -> Shown:
+        """One of several: a single box where that is all."""
+        heading = [Line(label, "title")] if label else []
+        node = self.node(site, site.place)
+        if node is None:
+            lines = (*heading, Line("identity", "note"))
+            return Box(self.fresh(site.place), "option", lines, facts={"place": site.place})
+        if isinstance(node, Box) and node.kind in ("module", "value"):
+            lines = tuple([replace(line, style="text") if line.style == "title" else line for line in node.lines])
+            return replace(node, kind="option", lines=(*heading, *(lines if label else node.lines)))
+        out = Lines(lines=heading)
+        return self.block("option", site, out, Flow((node,)))
+
+    def optional(self, site: Site, node: Optional) -> Shown:
+        inside = site.child(".present", node.node)
+        out = Lines()
+        path = self.values.path_of(site, node.name)
+        if isinstance(node.node, Module) and is_small(node.node):
+            out.add(node.node.label, "title")
+            self.values.decision(out, "", BOOLEAN, path, "present: ")
+            self.values.arguments(out, inside, node.node.arguments)
+            return self.box(inside, "optional", out)
+        self.values.decision(out, "", BOOLEAN, path, "present: ")
+        return self.block("optional", site, out, self.chain(inside))
+
+    def repeat(self, site: Site, node: Repeat) -> Shown:
+        out = Lines()
+        self.values.times(out, site, node)
+        if isinstance(node.node, Node) or has_node(node.node):
+            copy = copy_site(site, node)
+            if not node.tied:
+                out.add(f"copies: {copy.place}", "note")
+            return self.block("repeat", site, out, self.chain(copy))
+        times = node.times
+        most = times
+        if isinstance(times, Choice | Integer) and getattr(times, "branches", None) is None:
+            most = max(times.decision.options)
+        copies = {f"[{i}]": node.copy(i) for i in range(most if isinstance(most, int) else 1)}
+        out.add("copies differ by their index", "note")
+        return self.block("repeat", site, out, chained(self.members(site, copies)))
+
+    def residual(self, site: Site, node: Residual) -> Block:
+        inside = site.child("[0]", node.node)
+        body = self.several([inside], site.place) or [self.note(inside, "identity")]
+        project: list[Shown] = []
+        if isinstance(node.project, Node):
+            project = self.several([site.child(".project", node.project)], site.place)
+        plus = Box(
+            self.fresh(join(site.place, ".add")),
+            "merge",
+            (Line("+", "title"),),
+            facts={"place": site.place, "merge": "add"},
+        )
+        return self.block("residual", site, Lines(), joined([body, project], plus))
+
+    def parallel(self, site: Site, node: Parallel, parent: str) -> Block:
+        ways = [[branch] for branch in self.members(site, node.members)]
+        ways.extend([[] for member in node.members.values() if member is None])
+        merge = site.child(".merge", node.merge)
+        end: Shown | None = None
+        if isinstance(node.merge, Node):
+            end = self.node(merge, site.place)
+        if end is None:
+            word = node.merge if isinstance(node.merge, str) else "add"
+            facts = {"place": site.place, "merge": word}
+            end = Box(self.fresh(merge.place), "merge", (Line(MERGES[word], "title"),), facts=facts)
+        out = Lines()
+        name = step_name(site.place, parent)
+        if name:
+            out.add(name, "title")
+        return self.block("branches", site, out, joined(ways, end))
+
+    def subset(self, site: Site, node: Subset) -> Block:
+        out = Lines()
+        out.add(subset_text(node), "title")
+        inside: list[Shown] = []
+        for step, member, path, asked in subset_members(site, node):
+            own = Lines()
+            if asked:
+                self.values.decision(own, "" if step[0] == "[" else step[1:], BOOLEAN, path)
+            shown = self.option(member, "")
+            lines, made = (*own.lines, *shown.lines), (*own.decided, *shown.decided)
+            inside.append(replace(shown, lines=lines, decided=made))
+        return self.block("subset", site, out, Flow(tuple(inside)))
+
+    def scope(self, site: Site, node: Scope) -> Shown | None:
+        inside = self.node(site.inside(node.node, site.frame.scope(site.path, node.names)), site.place)
+        if inside is None:
+            return None
+        required = [Line(f"required: {show(r.function)}({', '.join(r.names)})", "note") for r in node.require]
+        said = (Line(f"{', '.join(node.names)} decided here", "note"), *required)
+        return replace(inside, lines=(*inside.lines, *said))
+
+    def shared(self, site: Site, node: Shared, parent: str) -> Shown | None:
+        inside = shared_site(site, node)
+        weights = ", one module" if node.weights else ""
+        facts = {"place": site.place, "shared": inside.path}
+        if inside.path in self.drawn:
+            lines = [Line(inside.path, "title")]
+            if not alike(self.drawn[inside.path], node.node):
+                lines.append(Line("with other arguments", "note"))
+            return Box(self.fresh(site.place), "reference", tuple(lines), facts=facts)
+        self.drawn[inside.path] = node.node
+        self.values.shared.add(inside.path)
+        out = Lines()
+        out.add(inside.path, "title")
+        out.add(f"decided once{weights}", "note")
+        nodes = self.several([inside], site.place)
+        if not nodes:
+            return None
+        return replace(self.block("shared", site, out, chained(nodes)), facts=facts)
+
+    def lazy(self, site: Site, node: Lazy) -> Shown | None:
+        if not any([has_node(value) for value in node.arguments.values()]):
+            return self.expansion(site, node, *lazy_suffix(site, node, {}))
+        out = Lines()
+        out.add(f"{show(node.function)}({', '.join(node.arguments)})", "title")
+        large = {name: value for name, value in node.arguments.items() if has_node(value) and not is_small(value)}
+        self.values.arguments(out, site, {n: v for n, v in node.arguments.items() if n not in large})
+        reads: dict[str, Any] = {}
+        for name, value in node.arguments.items():
+            argument = site.child(f".{name}", value)
+            reads.update(decisions_in(argument))
+            large.update({name: value} if any(other_operands(argument, name)) else {})
+        paths = list(reads)
+        products = itertools.product(*[list(reads[path].decision.options) for path in paths])
+        expanded: dict[str, Shown] = {}
+        for answers in [] if large else products:
+            suffix, arguments = lazy_suffix(site, node, dict(zip(paths, answers, strict=True)))
+            if suffix not in expanded and len(expanded) == MOST_EXPANSIONS:
+                break
+            if suffix not in expanded:
+                shown = self.expansion(site, node, suffix, arguments)
+                expanded[suffix] = shown or self.note(site, "identity")
+        else:
+            if not large:
+                return self.block("lazy", site, out, Flow(tuple(expanded.values())))
+        self.whole = False
+        more = self.note(site, f"{ELLIPSIS} and so on, expanded when it is reached")
+        return self.block("lazy", site, out, Flow((*expanded.values(), more)))
+
+    def expansion(self, site: Site, node: Lazy, suffix: str, arguments: dict[str, Any]) -> Shown | None:
+        key = (function_key(node.function), repr(arguments))
+        call = f"{show(node.function)}({', '.join([f'{name}={show(value)}' for name, value in arguments.items()])})"
+        if key in self.expanding or len(self.expanding) >= DEEPEST:
+            self.whole = False
+            again = "as above, and so on" if key in self.expanding else "expanded when it is reached"
+            lines = (Line(call, "title"), Line(f"{ELLIPSIS} {again}", "note"))
+            return Box(self.fresh(site.place + suffix), "reference", lines, facts={"place": site.place})
+        self.expanding.append(key)
+        inside = expand_lazy(site, node, suffix, arguments)
+        if suffix:
+            shown: Shown | None = self.option(inside, call)
+        else:
+            shown = self.node(inside, site.place)
+            shown = None if shown is None else replace(shown, lines=(Line(call, "note"), *shown.lines))
+        self.expanding.pop()
+        return shown
+
+    def graph(self, site: Site, node: Graph, parent: str) -> Block:
+        out = Lines()
+        name = step_name(site.place, parent)
+        if name:
+            out.add(name, "title")
+        if node.max_edges is not None:
+            out.add(f"at most {node.max_edges} edges", "note")
+        if node.dead == "prune":
+            out.add("vertices on no way to an output are dropped", "note")
+        return self.block("graph", site, out, GraphFlow(self, site).flow())
