@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -151,14 +152,13 @@ def connect(path: Path, writable: bool) -> sqlite3.Connection:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether a file has been left open for writing; root, whom nothing stops, respects a file without a `w` too."""
-    try:
-        if path.is_file() and not path.stat().st_mode & 0o222:
-            return False
-        with path.open("r+b"):
-            return True
-    except OSError:
-        return False
+    """Whether a file may be written; root, whom nothing stops, respects a file without a `w` too.
+
+    The file is not opened to find out: closing it would take the locks of every connection that this process has to it
+    (POSIX), another process would then take itself for the last one, remove the write-ahead log, and with it lose or
+    corrupt what is written from then on (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    return bool(path.stat().st_mode & 0o222) and os.access(path, os.W_OK)
 
 
 def explain(path: Path, error: sqlite3.DatabaseError) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,26 @@ def test_the_view_of_decisions_is_the_assignment(path: Path) -> None:
         (s, n, p, round(a, 9) if t == "real" else a, t) for s, n, p, a, t in expected
     ]
     assert len({len(trial.assignment) for trial in study.trials}) > 1
+
+
+def test_a_reader_in_another_process_leaves_the_record_whole(path: Path) -> None:
+    """The lease opens the file again and again while a study runs, and must not free it for others to tidy up."""
+    study = Study(SPACE, store=path)
+    first = study.ask()
+    assert first is not None
+    Store(path).close()  # as the lease does
+    count = "SELECT count(*) FROM trials"
+    read = f"import sqlite3; c = sqlite3.connect({str(path)!r}); print(*c.execute({count!r})); c.close()"
+    for expected in ("(1,)", "(2,)"):
+        done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (f"{expected}\n", "")
+        assert path.with_name("runs.db-wal").exists()
+        study.ask()
+    study.tell(first, 1.0)
+    study.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*), max(finish) FROM trials").fetchall() == [(3, 1)]
 
 
 class RecordMachine(RuleBasedStateMachine):
