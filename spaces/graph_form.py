@@ -89,7 +89,7 @@ def wired(num_inputs: int, rows: tuple[Row, ...], runs: Sequence[tuple[str, ...]
     shapes = wirings.get((num_inputs, rows))
     if shapes is None:
         found = [s if isinstance(s[0], int) else ready(*s) for s in segments(num_inputs, rows)]
-        shapes = keep(wirings, (num_inputs, rows), found, 100_000)
+        shapes = keep(wirings, (num_inputs, rows), found, 20_000)
     form: list[str | Graph] = []
     for shape in shapes:
         if isinstance(shape, Wired):

@@ -70,7 +70,7 @@ class Values:
         self.num_slots = 0
 
     def add(self, node: Node, blind: bool) -> int:
-        if node.once is not None:
+        if node.once:
             key = (node.kind, node.once, node.reads)
             if self.known.setdefault(key, len(self.nodes)) < len(self.nodes):
                 return self.known[key]
@@ -163,16 +163,28 @@ def evaluated(num_inputs: int, rows: Sequence[Row]) -> Simple:
 
 
 def simplified(graph: Simple) -> Simple:
-    """A graph without dead values, with equal values made one, and with merges of merges flat.
+    """A graph without dead values, with merges of merges flat, and with equal values made one.
 
-    Equal are operations without weights and merges that read the same. A merge is flattened into another of its
-    kind where nothing else reads it: x + (y + z) is x + y + z, by the arithmetic of real numbers.
+    A merge is flattened into another of its kind where nothing else reads it: x + (y + z) is x + y + z, by the
+    arithmetic of real numbers. Equal are merges, and operations without weights, that read the same.
     """
     while True:
-        simpler = flattened(merged_equals(graph))
+        simpler = merged_equals(flattened(graph))
         if simpler == graph:
             return graph
         graph = simpler
+
+
+def flattened(graph: Simple) -> Simple:
+    times = readers(graph)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        reads = list(node.reads)
+        if node.kind not in ("in", "op"):
+            inner = [nodes[r].reads if times[r] == 1 and nodes[r].kind == node.kind else (r,) for r in reads]
+            reads = [value for values in inner for value in values]
+        nodes.append(node._replace(reads=tuple(reads)))
+    return Simple(graph.num_inputs, nodes, graph.outputs)
 
 
 def merged_equals(graph: Simple) -> Simple:
@@ -190,18 +202,6 @@ def merged_equals(graph: Simple) -> Simple:
             if index[value] == len(nodes):
                 nodes.append(node)
     return Simple(graph.num_inputs, nodes, [(name, index[value]) for name, value in graph.outputs])
-
-
-def flattened(graph: Simple) -> Simple:
-    times = readers(graph)
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        reads = list(node.reads)
-        if node.kind not in ("in", "op"):
-            inner = [nodes[r].reads if times[r] == 1 and nodes[r].kind == node.kind else (r,) for r in reads]
-            reads = [value for values in inner for value in values]
-        nodes.append(node._replace(reads=tuple(reads)))
-    return Simple(graph.num_inputs, nodes, graph.outputs)
 
 
 def readers(graph: Simple) -> list[int]:
