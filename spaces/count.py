@@ -137,23 +137,26 @@ class Count:
 
     def remember(self, key: Any, table: Table, inner: Env) -> None:
         self.memo[key] = table
-        self.num_states += 1 + len(table)
         for name, answer in inner:
             if answer is not REACHED:
                 self.carried[name] += 1
-        self.check_states()
-
-    def check_states(self) -> None:
-        if self.num_states > MAX_STATES:
-            worst = [say_key(name) for name, _ in self.carried.most_common(8)]
-            raise SizeTooHard(
-                f"the exact size needs more than {MAX_STATES} states, because of the names {', '.join(worst)}: their "
-                "answers must be carried from one use to the next; constraints over pairs are easy, over many names "
-                "hard; estimate_size() gives an estimate"
-                if worst
-                else f"the exact size needs more than {MAX_STATES} states: a Graph has too many sets of vertices that "
-                "may be live; estimate_size() gives an estimate"
+        if self.is_over(1 + len(table)):
+            raise self.too_hard(
+                [name for name, _ in self.carried.most_common(8)],
+                "their answers must be carried from one use to the next; constraints over pairs are easy, over many "
+                "names hard",
             )
+
+    def is_over(self, states: int) -> bool:
+        """Count so many more states; whether there are too many now."""
+        self.num_states += states
+        return self.num_states > MAX_STATES
+
+    def too_hard(self, names: Iterable[Any], why: str) -> SizeTooHard:
+        cause = f", because of the names {', '.join([say_key(name) for name in names])}" if names else ""
+        return SizeTooHard(
+            f"the exact size needs more than {MAX_STATES} states{cause}: {why}; estimate_size() gives an estimate"
+        )
 
     def project(self, env: Env, keep: Keep, context: Context) -> Env:
         """What of `env` still matters: answers that something branches on or a constraint waits for; else a bit."""

@@ -104,9 +104,9 @@ class GraphCount:
             states = self.begin(states, reader)
             for item in reader.items:
                 states = self.item(states, reader, item)
+                self.check(states)
             states = self.end(states, reader, self.retired.get(i, []))
-            self.count.num_states += len(states)
-            self.count.check_states()
+            self.check(states)
         result: Table = {}
         for state, ways in states.items():
             if self.node.unused is not None and self.tracked and not (state.linked or state.joined):
@@ -114,6 +114,18 @@ class GraphCount:
             for after, more in self.count.chain(state.later, self.context, state.env, self.keep).items():
                 add(result, self.count.project(after, self.keep, self.context), multiply(ways, more))
         return result
+
+    def check(self, states: States) -> None:
+        """Give up where there are too many states: those of a graph take longer than others."""
+        if self.count.is_over(4 * len(states)):
+            node, count = self.node, self.count
+            carried = {step: part for state in states for step, part in state.later}
+            names = {name for part in carried.values() for name in count.mentions.of(part, self.context).names}
+            raise count.too_hard(
+                sorted(names, key=repr)[:8],
+                f"which of the {len(node.vertices)} vertices of a Graph are live must be carried to its end"
+                + (", since these names are used in their operations" if names else ""),
+            )
 
     def begin(self, states: States, reader: Reader) -> States:
         """The reader at hand is live, or not."""
@@ -128,6 +140,7 @@ class GraphCount:
         if isinstance(item, Group):
             for i in range(len(item.edges)):
                 states = self.member(states, reader, item, i)
+                self.check(states)
             return reset(states)
         following: States = {}
         for state, ways in states.items():
@@ -163,7 +176,7 @@ class GraphCount:
     def link(self, following: States, state: State, ways: Ways, reader: Reader, edge: Edge) -> None:
         """Add to `following` the ways to settle an edge after `state`."""
         for edged in self.edge(edge, reader, state.env):
-            env = self.count.project(edged.env, self.during, self.context)
+            env = edged.env and self.count.project(edged.env, self.during, self.context)
             after: State | None = state._replace(env=env)
             more = multiply(ways, edged.ways)
             if edged.source is not None:

@@ -5,6 +5,7 @@ The record stores it, so that a study is only continued on the space that it was
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import io
@@ -187,6 +188,12 @@ def describe_function(function: Callable[..., Any]) -> dict[str, Any]:
     The source, not the bytecode, is hashed, since bytecode differs between versions of Python; comments and
     layout do not count. The module is left out: a study file is loaded under a name of its own.
     """
+    if isinstance(function, functools.partial):
+        given = {**{f"[{i}]": value for i, value in enumerate(function.args)}, **function.keywords}
+        return {
+            **describe_function(function.func),
+            "partial": {name: describe_node(value) for name, value in given.items()},
+        }
     described: dict[str, Any] = {"function": getattr(function, "__qualname__", type(function).__qualname__)}
     source = source_of(function)
     if source is not None:
@@ -206,9 +213,16 @@ def closure_values(function: Callable[..., Any]) -> dict[str, Any]:
             content = cell.cell_contents
         except ValueError:
             continue
-        if is_scalar(content):
-            values[name] = content
+        if is_plain(content):
+            values[name] = describe_node(content)
     return values
+
+
+def is_plain(value: Any) -> bool:
+    """A scalar, or a tuple, list or dict of such."""
+    if isinstance(value, Mapping):
+        return all([isinstance(key, str) and is_plain(item) for key, item in value.items()])
+    return all([is_plain(item) for item in value]) if isinstance(value, list | tuple) else is_scalar(value)
 
 
 def source_of(function: Callable[..., Any]) -> str | None:

@@ -351,6 +351,7 @@ class Sources:
                 "several sources are a list"
             )
         check_part(given[1], "an edge of a Graph")
+        check_settling(given[1], self.reader)
         return given[0], given[1], False
 
     def item(self, at: tuple[str, ...], source: Any, node: Any, bare: bool, times: Counter[str]) -> Edge | Group:
@@ -454,6 +455,19 @@ def may_be_none(node: Any) -> bool:
         return True
     if isinstance(node, Choice):
         return node.branches is None or any([may_be_none(branch) for branch in node.branches.values()])
-    if isinstance(node, Scope | Shared):
-        return may_be_none(node.node)
     return False
+
+
+def check_settling(node: Any, reader: str) -> None:
+    """Refuses an operation of an edge of which it cannot be said on its own whether it is None."""
+    if isinstance(node, Scope | Shared) and may_be_none(node.node):
+        name = type(node).__name__
+        raise SpaceError(
+            f"{reader} of a Graph: whether an edge is there cannot be decided inside a {name}; write "
+            f"Optional({name}(...)) instead of {node!r}"
+        )
+    if isinstance(node, Optional | Scope | Shared):
+        check_settling(node.node, reader)
+    elif isinstance(node, Choice) and node.branches is not None:
+        for branch in node.branches.values():
+            check_settling(branch, reader)

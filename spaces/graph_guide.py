@@ -86,8 +86,8 @@ class GraphGuide:
             kept = []
             for answer in decision.options:
                 answers[path] = answer
-                after = [self.after(state, slot, *way) for way in ways(slot, answers, state.chosen)]
-                if any([next_ is not None and self.completes(position + 1, next_) for next_ in after]):
+                following = [self.after(state, slot, *way) for way in ways(slot, answers, state.chosen)]
+                if any(after is not None and self.completes(position + 1, after) for after in following):
                     kept.append(answer)
                 del answers[path]
             chance = getattr(decision, "chance", None)
@@ -122,17 +122,22 @@ class GraphGuide:
             return True
         known = self.known.get((position, state))
         if known is None:
-            known = any([self.completes(position + 1, after) for after in self.options(position, state)])
+            # One completion is enough: an edge that is there is more likely to lead to one.
+            known = any(self.completes(position + 1, after) for after in self.options(position, state))
             self.known[position, state] = known
         return known
 
     def options(self, position: int, state: State) -> Iterator[State]:
         event = self.events[position]
         if isinstance(event, Slot):
-            followed = [self.after(state, event, *way) for way in ways(event, {}, state.chosen)]
+            for way in reversed(ways(event, {}, state.chosen)):
+                after = self.after(state, event, *way)
+                if after is not None:
+                    yield after
         else:
-            followed = [self.end(state, event)]
-        yield from [after for after in followed if after is not None]
+            after = self.end(state, event)
+            if after is not None:
+                yield after
 
     def after(self, state: State, slot: Slot, member: bool, source: str | None) -> State | None:
         """The state with a slot settled; None where that is refused."""
