@@ -295,6 +295,15 @@ class Driver:
             if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
                 self.best = (number, value)
 
+    def room(self, free: int, busy: int) -> int:
+        """How many proposals to make, with so many workers free and so many at work.
+
+        While any is at work no more trials wait than there are workers: they would spend the budget on proposals of a
+        search that has heard nothing.
+        """
+        num_waiting = sum([running.waits_for is not None for running in self.running.values()])
+        return min(free, free + busy - num_waiting) if busy else free
+
     def close(self) -> None:
         """Let go of the record."""
         self.record.close()
@@ -313,10 +322,11 @@ class Driver:
             submitted += len(adopted)
             while backlog and executor.free:
                 executor.submit(backlog.popleft())
-            num_waiting = sum([running.waits_for is not None for running in self.running.values()])
-            # More than one waiting for each that is under way would spend the budget before the search hears of it.
-            is_crowded = num_waiting >= submitted - ended > 0
-            wanted = 0 if exhausted or backlog or is_crowded else min(executor.free, target - self.num_trials)
+            wanted = (
+                0
+                if exhausted or backlog
+                else min(self.room(executor.free, submitted - ended), target - self.num_trials)
+            )
             jobs: list[Job] = []
             if wanted > 0:
                 before = self.num_trials
@@ -342,7 +352,7 @@ class Driver:
             if submitted == ended and not self.orphans and (exhausted or self.num_trials >= target):
                 return
             # Where a proposal needed no evaluation, a worker is free for the next one at once.
-            outcomes = executor.wait(patient=exhausted or len(jobs) == wanted)
+            outcomes = executor.wait(patient=exhausted or len(jobs) >= wanted)
             if outcomes:
                 again = self.finish(outcomes)
                 num_lost += sum([outcome.kind == "lost" for outcome in outcomes])

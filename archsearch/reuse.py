@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from archsearch.job import Metrics
@@ -11,6 +14,7 @@ from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.facts import children
 from archsearch.spaces.node import is_scalar
 from archsearch.spaces.nodes import Choice, Derived, Integer, Real
+from archsearch.spaces.resolved import Formula, Leaf
 from archsearch.spaces.space import Space
 from archsearch.spaces.values import is_module
 
@@ -62,7 +66,8 @@ def evaluation_id(
         labels: those answers that count beside the network; see `value_labels`.
     """
     meant = sorted([(p, a) for p, a in assignment.items() if type(a) is str and a in labels]) if labels else []
-    return hashlib.blake2b(repr((canonical_id, parent, budget, meant)).encode(), digest_size=10).digest()
+    units = None if budget is None else float(budget)  # as it comes from the record
+    return hashlib.blake2b(repr((canonical_id, parent, units, meant)).encode(), digest_size=10).digest()
 
 
 def carried_over(
@@ -81,11 +86,53 @@ def carried_over(
         free: the objectives that follow from an architecture.
 
     Returns:
-        None where `assignment` is no architecture of the space, or has no such metric: its evaluation says why.
+        None where `assignment` is no architecture of the space, or has no such metric, for which its evaluation will
+        say why; and where functions or objects tell the two apart.
     """
     try:
-        arch = space.architecture(assignment)
-        own = {name: getattr(arch, name) for name in free if metrics[name] == getattr(space.architecture(source), name)}
+        arch, evaluated = space.architecture(assignment), space.architecture(source)
+        if not is_alike(arch, evaluated):
+            return None
+        own = {name: getattr(arch, name) for name in free if metrics[name] == getattr(evaluated, name)}
     except Exception:  # as the evaluation of this trial will raise it, where the record has a place for it
         return None
     return {**metrics, **own}
+
+
+def is_alike(one: Architecture, other: Architecture) -> bool:
+    """Whether two architectures of one canonical id hold the same functions and objects.
+
+    The id knows these by their names, and two closures have one name: `module(scaled(2))` and `module(scaled(3))`.
+    """
+    if one.answers == other.answers:
+        return True
+    pairs = itertools.zip_longest(nameless(one.values), nameless(other.values))
+    return all([a is b for a, b in pairs])
+
+
+def nameless(values: Any) -> list[Any]:
+    """What stands in a resolved structure and is neither plain data nor found by its name, in order."""
+    found: list[Any] = []
+    left = [values]
+    while left:
+        value = left.pop()
+        if isinstance(value, Formula | bytes | str | bool | int | float | None):
+            continue
+        if isinstance(value, Mapping):
+            left.extend(reversed(list(value.values())))
+        elif isinstance(value, list | tuple):
+            left.extend(reversed(value))
+        elif is_dataclass(value) and type(value).__module__ == Leaf.__module__:
+            parts = [getattr(value, field.name) for field in fields(value) if field.name not in ("infer", "shape")]
+            left.extend(reversed(parts))
+        elif not is_importable(value):
+            found.append(value)
+    return found
+
+
+def is_importable(value: Any) -> bool:
+    """Whether the module and the name of a class or function lead to it."""
+    found: Any = sys.modules.get(getattr(value, "__module__", None) or "")
+    for name in getattr(value, "__qualname__", "<locals>").split("."):
+        found = getattr(found, name, None)
+    return found is value
