@@ -7,8 +7,8 @@ The names in the module tree follow places: what stands at ``body[2].op.conv`` i
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -19,8 +19,8 @@ from archsearch.spaces import graph_layers, layers
 from archsearch.spaces.mistakes import call
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.resolved import Branches, Chain, Dag, Joint, Leaf, Once, Part, Skip
-from archsearch.spaces.settled import Settled, without_wrapper
-from archsearch.spaces.sized import Argument, Named, Sized
+from archsearch.spaces.settled import Settled, inside, without_wrapper
+from archsearch.spaces.sized import SCALARS, Argument, Named, Sized, place_of
 from archsearch.spaces.targets import label, load
 
 
@@ -62,67 +62,69 @@ def build(settled: Settled, device: torch.device | str | None = None, seed: int 
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.default_generator.manual_seed(seed)
-        with torch.device("meta" if place.type == "meta" else "cpu"), deep_recursion():
-            module = make(settled, Made())
+        with on_device("meta" if place.type == "meta" else "cpu"), deep_recursion():
+            module = make(settled.part, settled.sized, Made())
     return module if place.type in ("cpu", "meta") else module.to(place)
 
 
-def make(settled: Settled, made: Made, standing: bool = True) -> nn.Module:
+def on_device(kind: str) -> AbstractContextManager[Any]:
+    """Where torch makes tensors; nothing to do where it does so anyway (its context slows every call down)."""
+    return nullcontext() if torch.get_default_device().type == kind == "cpu" else torch.device(kind)
+
+
+def make(part: Part, sized: Sized, made: Made, standing: bool = True) -> nn.Module:
     """One part.
 
     Args:
-        settled: the part with its sizes.
+        part, sized: the part with its sizes.
         made: what has been made already, of what is one module at several places.
         standing: whether it stands in the module tree; an argument of a leaf does not by itself.
     """
-    part = settled.part
-    match part:
-        case None:
-            return nn.Identity()
-        case Once():
-            return make_once(settled, part, made, standing)
-        case Leaf():
-            return leaf(settled, part, made)
-        case Chain():
-            inside = [child for child in settled.children if child.part is not None]
-            modules = OrderedDict(children(part.place, inside, made, standing))
-            return nn.Sequential(modules) if len(settled.sized.inputs) == 1 else layers.Chain(modules)
-        case Skip():
-            named = list(children(part.place, settled.children, made, standing).items())
-            return layers.Residual(*named)
-        case Branches():
-            return parallel(settled, part, made, standing)
-        case Dag():
-            return graph(settled, part, made, standing)
+    if isinstance(part, Leaf):
+        return leaf(part, sized, made)
+    if isinstance(part, Chain):
+        parts = [pair for pair in inside(part, sized) if pair[0] is not None]
+        chain = nn.Sequential() if len(sized.inputs) == 1 else layers.Chain()
+        # As add_module does, less its checks, which `children` makes: a model holds many chains.
+        chain._modules.update(children(part.place, parts, made, standing))
+        return chain
+    if isinstance(part, Dag):
+        return graph(part, sized, made, standing)
+    if isinstance(part, Branches):
+        return parallel(part, sized, made, standing)
+    if isinstance(part, Skip):
+        return layers.Residual(*children(part.place, inside(part, sized), made, standing).items())
+    return nn.Identity() if part is None else make_once(part, sized, made, standing)
 
 
-def parallel(settled: Settled, part: Branches, made: Made, standing: bool) -> nn.Module:
-    inside = list(settled.children)
-    merge = None if isinstance(part.merge, str) else inside.pop()
-    modules = children(part.place, inside, made, standing, items=True)
+def parallel(part: Branches, sized: Sized, made: Made, standing: bool) -> nn.Module:
+    parts = inside(part, sized)
     if isinstance(part.merge, str):
-        return layers.Parallel(modules, part.merge, settled.sized.dim or 1)
-    assert merge is not None
-    if merge.part is None:
+        modules = children(part.place, parts, made, standing, items=True)
+        return layers.Parallel(modules, part.merge, sized.dim or 1)
+    merge, merge_sized = parts.pop()
+    modules = children(part.place, parts, made, standing, items=True)
+    if merge is None:
         return layers.Parallel(modules, (free("merge", modules), nn.Identity()))
-    return layers.Parallel(modules, (name_of(part.place, merge.place), make(merge, made, standing)))
+    return layers.Parallel(modules, (name_of(part.place, place_of(merge)), make(merge, merge_sized, made, standing)))
 
 
-def graph(settled: Settled, part: Dag, made: Made, standing: bool) -> graph_layers.InputsGraph:
+def graph(part: Dag, sized: Sized, made: Made, standing: bool) -> graph_layers.InputsGraph:
     joints: dict[str, tuple[graph_layers.Path, graph_layers.Joint]] = {}
     outputs: dict[str, str] = {}
     num_vertices = len(part.vertices)
-    for i, (there, sized) in enumerate(settled.joints()):
+    for i, (there, own) in enumerate(zip((*part.vertices, *part.outputs), sized.children, strict=True)):
         path = path_of(part.place, there.place)
+        check_name(path[-1], there.place)
         value = there.name
         if i >= num_vertices:
-            passes = len(there.links) == 1 and not sized.children
+            passes = len(there.links) == 1 and not own.children
             # Vertices are identifiers, so this name is free.
             value = there.links[0].source if passes else graph_layers.shown(path)
             outputs[there.name] = value
             if passes:
                 continue
-        joints[value] = path, joint(there, sized, made, standing)
+        joints[value] = path, joint(there, own, made, standing)
     kind = graph_layers.Graph if len(part.inputs) == 1 else graph_layers.InputsGraph
     return kind(part.inputs, joints, outputs)
 
@@ -135,12 +137,12 @@ def joint(there: Joint, sized: Sized, made: Made, standing: bool) -> graph_layer
     def placed(part: Part) -> graph_layers.Placed | None:
         if part is None:
             return None
-        child = Settled(*without_wrapper(part, next(sizes)))
-        path = path_of(there.place, child.place)
+        part, own = without_wrapper(part, next(sizes))
+        path = path_of(there.place, place_of(part))
         if path in taken:
-            raise BuildError(f"{child.place}: two modules would be called {'.'.join(path)!r} below {there.place}")
+            raise BuildError(f"{place_of(part)}: two modules would be called {'.'.join(path)!r} below {there.place}")
         taken.add(path)
-        return path, make(child, made, standing)
+        return path, make(part, own, made, standing)
 
     if not there.links:
         op = placed(there.op)
@@ -155,7 +157,7 @@ def joint(there: Joint, sized: Sized, made: Made, standing: bool) -> graph_layer
 
 
 def children(
-    place: str, inside: Iterable[Settled], made: Made, standing: bool, items: bool = False
+    place: str, parts: Iterable[tuple[Part, Sized]], made: Made, standing: bool, items: bool = False
 ) -> dict[str, nn.Module]:
     """The modules inside a part, by the names that their places give them.
 
@@ -163,18 +165,29 @@ def children(
         items: whether items count as so many branches.
     """
     modules: dict[str, nn.Module] = {}
-    for child in inside:
-        if child.part is None:
+    for part, sized in parts:
+        if part is None:
             modules[free("identity", modules)] = nn.Identity()
             continue
-        name = name_of(place, child.place)
+        here = place_of(part)
+        name = name_of(place, here)
+        check_name(name, here)
         if name in modules:
-            raise BuildError(f"{child.place}: two modules would be called {name!r} below {place or 'root'}")
-        if items and isinstance(child.part, Chain) and child.part.items:
-            modules[name] = layers.Items(children(child.place, child.children, made, standing, items=True))
+            raise BuildError(f"{here}: two modules would be called {name!r} below {place or 'root'}")
+        if items and isinstance(part, Chain) and part.items:
+            modules[name] = layers.Items(children(here, inside(part, sized), made, standing, items=True))
         else:
-            modules[name] = make(child, made, standing)
+            modules[name] = make(part, sized, made, standing)
     return modules
+
+
+TAKEN = frozenset(dir(nn.Sequential()))
+
+
+def check_name(name: str, place: str) -> None:
+    """Refuse what torch's modules call something of their own."""
+    if name in TAKEN:
+        raise BuildError(f"{place}: a module cannot be called {name!r}: torch's modules have an attribute of that name")
 
 
 def free(name: str, taken: Mapping[str, Any]) -> str:
@@ -189,7 +202,11 @@ def name_of(parent: str, place: str) -> str:
     ('op', '2(3,0_5)', 'head')
     """
     step = place.removeprefix(parent)
-    step = step[1:] if step[:1] == "." else re.sub(r"^\[(\d+|\*)\]", r"\1", step)
+    if step[:1] == ".":
+        step = step[1:]
+    elif step[:1] == "[":
+        index, _, rest = step[1:].partition("]")
+        step = index + rest
     return step.replace(".", "_") or "0"
 
 
@@ -199,16 +216,19 @@ def path_of(parent: str, place: str) -> tuple[str, ...]:
     >>> path_of("n1", "n1.inputs[0].op(3,0.5)"), path_of("", "outputs.logits")
     (('inputs', '0', 'op(3,0_5)'), ('outputs', 'logits'))
     """
-    steps, values, rest = place.removeprefix(parent).partition("(")
+    step = place.removeprefix(parent).removeprefix(".")
+    if step.isidentifier():
+        return (step,)
+    steps, values, rest = step.partition("(")
     *outer, last = re.findall(r"\w+|\*", steps)
     return (*outer, last + (values + rest).replace(".", "_"))
 
 
-def make_once(settled: Settled, once: Once, made: Made, standing: bool) -> nn.Module:
+def make_once(once: Once, sized: Sized, made: Made, standing: bool) -> nn.Module:
     """The one module at its first place; afterwards a reference to it."""
     module = made.modules.get(once.key)
     if module is None:
-        module = made.modules[once.key] = make(settled.children[0], made, standing)
+        module = made.modules[once.key] = make(*inside(once, sized)[0], made, standing)
         if standing:
             made.register(module)
         return module
@@ -220,16 +240,15 @@ def make_once(settled: Settled, once: Once, made: Made, standing: bool) -> nn.Mo
     return module
 
 
-def leaf(settled: Settled, part: Leaf, made: Made) -> nn.Module:
-    arguments = settled.sized.arguments or {}
-    place = part.place or "root"
+def leaf(part: Leaf, sized: Sized, made: Made) -> nn.Module:
+    arguments = sized.arguments or {}
     target = load(part.target, part.place)
     try:
         module = make_leaf(target, values(arguments, made))
     except BuildError:
         raise
     except Exception as error:
-        raise BuildError(f"{place}: {call(part.target, arguments)} cannot be made: {error}") from error
+        raise BuildError(f"{part.place or 'root'}: {call(part.target, arguments)} cannot be made: {error}") from error
     if made.modules:
         made.register(module)
     return module
@@ -257,8 +276,10 @@ def holds_module(value: Any) -> bool:
 
 def values(value: Any, made: Made) -> Any:
     """Arguments with real modules where descriptions of modules stood; lists and dicts are new ones."""
+    if type(value) in SCALARS:
+        return value
     if isinstance(value, Argument):
-        return make(Settled(*without_wrapper(value.part, value.sized)), made, standing=False)
+        return make(*without_wrapper(value.part, value.sized), made, standing=False)
     if isinstance(value, list | tuple):
         return type(value)([values(item, made) for item in value])
     if isinstance(value, Mapping):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
@@ -18,11 +18,12 @@ Placed: TypeAlias = tuple[Path, nn.Module]
 
 def add_below(root: nn.Module, path: Path, module: nn.Module) -> None:
     """Register a module several names down, in containers that are made where there are none."""
-    for name in path[:-1]:
+    *outer, last = path
+    for name in outer:
         if name not in root._modules:
             root.add_module(name, nn.ModuleDict())
         root = root.get_submodule(name)
-    root.add_module(path[-1], module)
+    root.add_module(last, module)
 
 
 def below(root: nn.Module, path: Path) -> nn.Module:
@@ -30,6 +31,24 @@ def below(root: nn.Module, path: Path) -> nn.Module:
     for name in path:
         root = root._modules[name]  # type: ignore[assignment]
     return root
+
+
+class Wiring(NamedTuple):
+    """How a joint reads.
+
+    Attributes:
+        sources: what is read, in order.
+        through: which of the values go through a module, and where it is.
+        merge: "add", "mul" or "concat"; "" where nothing is merged, or by a module.
+        dim: of concat.
+        after: where the modules are that come then: the merge, where it is one, and the operation.
+    """
+
+    sources: tuple[str, ...]
+    through: tuple[tuple[int, Path], ...]
+    merge: str
+    dim: int
+    after: tuple[Path, ...]
 
 
 class Joint(nn.Module):
@@ -49,28 +68,32 @@ class Joint(nn.Module):
         after = [there for there in (merge, op) if isinstance(there, tuple)]
         for there in [*[there for _, there in links if there is not None], *after]:
             add_below(self, *there)
-        self._reads = tuple([source for source, _ in links])
-        self._through = tuple([(i, there[0]) for i, (_, there) in enumerate(links) if there is not None])
-        self._merge_by = merge if isinstance(merge, str) else ""
-        self._dim = dim
-        self._after = tuple([path for path, _ in after])
+        self._wiring = Wiring(
+            tuple([source for source, _ in links]),
+            tuple([(i, there[0]) for i, (_, there) in enumerate(links) if there is not None]),
+            merge if isinstance(merge, str) else "",
+            dim,
+            tuple([path for path, _ in after]),
+        )
 
     def forward(self, *values: Tensor) -> Tensor:
+        _, through, merge, dim, after = self._wiring
         found = list(values)
-        for i, path in self._through:
+        for i, path in through:
             found[i] = below(self, path)(found[i])
-        if self._merge_by:
-            found = [merged(found, self._merge_by, self._dim)]
-        for path in self._after:
+        if merge:
+            found = [merged(found, merge, dim)]
+        for path in after:
             found = [below(self, path)(*found)]
         return found[0]
 
     def extra_repr(self) -> str:
-        through = dict(self._through)
-        reads = [f"{name} via {shown(through[i])}" if i in through else name for i, name in enumerate(self._reads)]
-        how = [self._merge_by + (f" over dim {self._dim}" if self._merge_by == "concat" else "")]
+        sources, inside, merge, dim, after = self._wiring
+        through = dict(inside)
+        reads = [f"{name} via {shown(through[i])}" if i in through else name for i, name in enumerate(sources)]
+        how = [merge + (f" over dim {dim}" if merge == "concat" else "")]
         return "; ".join(
-            filter(None, [", ".join(reads) or "nothing", *how, *[f"then {shown(path)}" for path in self._after]])
+            filter(None, [", ".join(reads) or "nothing", *how, *[f"then {shown(path)}" for path in after]])
         )
 
 
@@ -112,7 +135,7 @@ class InputsGraph(nn.Module):
         last: dict[int, int] = {}
         steps = []
         for step, (path, joint) in enumerate(joints.values()):
-            reads = tuple([index[source] for source in joint._reads]) or (0,)
+            reads = tuple([index[source] for source in joint._wiring.sources]) or (0,)
             steps.append((path, reads))
             last.update(dict.fromkeys(reads, step))
         kept = {index[value] for value in outputs.values()}

@@ -72,26 +72,7 @@ class Settled:
 
         Of a graph: those of its vertices and then of its outputs, each one's edges, merge and operation in turn.
         """
-        return tuple([Settled(part, sized) for part, sized in self.pairs()])
-
-    def pairs(self) -> Iterator[tuple[Part, Sized]]:
-        for part, sized in self.steps():
-            yield without_wrapper(part, sized)
-
-    def steps(self) -> Iterator[tuple[Part, Sized]]:
-        match self.part:
-            case Chain(parts=parts):
-                yield from zip(parts, self.sized.children, strict=True)
-            case Skip(body=body):
-                yield from zip((body, self.project), self.sized.children, strict=False)
-            case Branches(parts=parts, merge=merge):
-                inside = parts if isinstance(merge, str) else (*parts, merge)
-                yield from zip(inside, self.sized.children, strict=True)
-            case Once(part=part):
-                yield part, self.sized.children[0]
-            case Dag():
-                for joint, sized in self.joints():
-                    yield from zip(joint_parts(joint), sized.children, strict=True)
+        return tuple([Settled(part, sized) for part, sized in inside(self.part, self.sized)])
 
     def joints(self) -> Iterator[tuple[Joint, Sized]]:
         """Of a graph: its vertices and then its outputs, each with its sizes."""
@@ -101,13 +82,37 @@ class Settled:
     @property
     def project(self) -> Part:
         """What brings a Skip's input to its body's shape; None where that needs nothing."""
-        if not isinstance(self.part, Skip) or len(self.sized.children) < 2:
-            return None
-        made = self.sized.project
-        if isinstance(made, Leaf):
-            place = f"{self.place}.project" if self.place else "project"
-            return Leaf(place, made.target, made.arguments, made.infer)
-        return self.part.project if not isinstance(self.part.project, str) else None
+        return projection_of(self.part, self.sized) if isinstance(self.part, Skip) else None
+
+
+def inside(part: Part, sized: Sized) -> list[tuple[Part, Sized]]:
+    """What `Settled.children` holds."""
+    sizes = sized.children
+    if isinstance(part, Chain):
+        found = list(zip(part.parts, sizes, strict=True))
+    elif isinstance(part, Branches):
+        merge = () if isinstance(part.merge, str) else (part.merge,)
+        found = list(zip((*part.parts, *merge), sizes, strict=True))
+    elif isinstance(part, Skip):
+        found = list(zip((part.body, projection_of(part, sized)), sizes, strict=False))
+    elif isinstance(part, Once):
+        found = [(part.part, sizes[0])]
+    elif isinstance(part, Dag):
+        joints = zip((*part.vertices, *part.outputs), sizes, strict=True)
+        found = [pair for joint, own in joints for pair in zip(joint_parts(joint), own.children, strict=True)]
+    else:
+        return []
+    return [without_wrapper(own, own_sized) for own, own_sized in found]
+
+
+def projection_of(skip: Skip, sized: Sized) -> Part:
+    if len(sized.children) < 2:
+        return None
+    made = sized.project
+    if isinstance(made, Leaf):
+        place = f"{skip.place}.project" if skip.place else "project"
+        return Leaf(place, made.target, made.arguments, made.infer)
+    return skip.project if not isinstance(skip.project, str) else None
 
 
 def tensor(signature: Signature) -> Tensor:
@@ -117,7 +122,7 @@ def tensor(signature: Signature) -> Tensor:
 
 def without_wrapper(part: Part, sized: Sized) -> tuple[Part, Sized]:
     """What a Lazy gave, at ``p(v1,v2)``, instead of the chain of one at ``p`` around it: they are one step."""
-    while isinstance(part, Chain) and len(part.parts) == 1 and place_of(part.parts[0]).startswith(f"{part.place}("):
+    while isinstance(part, Chain) and len(part.parts) == 1 and place_of(part.parts[0]).startswith(part.place + "("):
         part, sized = part.parts[0], sized.children[0]
     return part, sized
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,7 +150,8 @@ def load(target: Callable[..., Any] | str, place: str) -> Callable[..., Any]:
         return target
     package, _, name = target.partition(":")
     try:
-        found: Any = importlib.import_module(package)
+        # Looked up first: importlib takes longer to find out that it is there.
+        found: Any = sys.modules.get(package) or importlib.import_module(package)
         for step in name.split("."):
             found = getattr(found, step)
     except ImportError as error:

@@ -515,6 +515,18 @@ def test_two_modules_of_one_name_are_refused() -> None:
         build(settled)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        Chain("", (at("_modules", nn.Linear(8)),)),
+        Dag("", ("x",), (vertex("_modules", "x"),), (output("outputs", "_modules"),)),
+    ],
+)
+def test_names_that_torch_uses_itself_are_refused(part: Part) -> None:
+    with pytest.raises(BuildError, match=r"^_modules: a module cannot be called '_modules'"):
+        build(settle(part, [VECTOR]))
+
+
 def test_a_printed_model_shows_what_reads_what() -> None:
     part = Dag(
         "",
