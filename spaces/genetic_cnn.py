@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from archsearch.spaces import nn
 from archsearch.spaces.graph import Graph, Vertex
-from archsearch.spaces.nodes import Boolean, Derived, Sequential
+from archsearch.spaces.nodes import Boolean, Derived, Module, Sequential
 from archsearch.spaces.space import Space
 
 NODES = (3, 4, 5)
@@ -58,7 +58,7 @@ def space(classes: int = 10, size: int = 32, channels: tuple[int, ...] = (64, 12
         f"stage{i + 1}": Derived(stage, bits=bits(nodes), channels=wide)
         for i, (nodes, wide) in enumerate(zip(NODES, channels, strict=True))
     }
-    parts = {}
+    parts: dict[str, Derived | Module] = {}
     for name, part in stages.items():
         parts |= {name: part, f"pool{name[-1]}": nn.MaxPool2d(3, stride=2, padding=1)}
     head = Sequential(nn.Flatten(), nn.Linear(features), nn.ReLU(), nn.Dropout(0.5), nn.Linear(classes))

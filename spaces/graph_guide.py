@@ -222,7 +222,7 @@ def can_be_present(site: Site | None, answers: dict[str, Any]) -> tuple[bool, bo
         if path in answers:
             return can_be_present(inside, answers) if answers[path] else (False, True)
         return can_be_present(inside, answers)[0], True
-    branches = node.branches
+    branches = node.branches or {}
     labels = (answers[path],) if path in answers else node.decision.options
     found = [can_be_present(site.child(f".{label}", branches[label]), answers) for label in labels]
     return any([present for present, _ in found]), any([absent for _, absent in found])

@@ -106,7 +106,7 @@ class Joint:
 
     The values that `links` bring are merged ("add", "mul", "concat" over `dim`, or a part of many inputs, at
     ``.merge``; one value needs no word), then go through `op`, at ``.op``. A vertex without links is a source
-    of its own: `op` takes no inputs. `name` is "" for the only output.
+    of its own: `op` takes no inputs. `name` is "" for the only output. In a wiring `op` is a label instead.
     """
 
     name: str
@@ -114,7 +114,7 @@ class Joint:
     links: tuple[Link, ...]
     merge: Part | str
     dim: int | None
-    op: Part = None
+    op: Any = None
 
 
 @dataclass(frozen=True, slots=True)

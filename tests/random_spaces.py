@@ -138,7 +138,7 @@ class Maker:
             case 1:
                 return (rng.choice(known), self.edge(depth))
             case 2:
-                return Choice(rng.choice([known, [*known[-2:], None]]))
+                return Choice([*known[-2:], None] if rng.random() < 0.5 else known)
             case 3:
                 return Choice(["x", "y"], name="source")
             case 4:

@@ -294,7 +294,7 @@ WRONG = [
     (lambda: Graph({"a": Vertex(inputs="x")}, inputs="x", outputs="c"), "outputs of a Graph reads 'c'"),
     (lambda: Graph({"x": Vertex(inputs="x")}, inputs="x", outputs="x"), "two inputs or vertices called 'x'"),
     (lambda: Graph({"merge": Vertex(inputs="x")}, inputs="x", outputs="x"), "cannot be called 'merge'"),
-    (lambda: Graph({"a": conv()}, inputs="x", outputs="a"), "a of a Graph must be a Vertex"),  # type: ignore[dict-item]
+    (lambda: Graph({"a": conv()}, inputs="x", outputs="a"), "a of a Graph must be a Vertex"),
     (lambda: Vertex(inputs="x", merge="sum"), "merge"),
     (lambda: Graph({"a": Vertex(inputs="x")}, inputs="x", outputs="a", dead="drop"), "'reject' or 'prune'"),
     (lambda: Graph({"a": Vertex(inputs=Optional(conv()))}, inputs="x", outputs="a"), "a source is a name, a pair"),
