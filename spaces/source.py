@@ -66,6 +66,8 @@ def source(settled: Settled, inputs: Mapping[str, Tensor], answers: Mapping[str,
             names.use(name)
     about = description(settled, parameters, answers, names.outside, same_order)
     lines = [*docstring(about, 0), "", *names.imports.lines(names.unevaluated)]
+    if names.constants:
+        lines.extend(["", *[line for text in names.constants.values() for line in text.splitlines()]])
     for text in names.copied.values():
         lines.extend(["", "", *text.splitlines()])
     return "\n".join([*lines, *body, ""])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from archsearch.spaces.source_naming import class_name, is_size, parameter_names
+from archsearch.spaces.source_naming import class_name, is_size, parameter_names, size_order
 from archsearch.spaces.source_text import Atom, Each, Expression, Group, Module
 from archsearch.spaces.source_values import union
 
@@ -99,7 +99,8 @@ class Classes:
         """Make one class of modules that are alike, and calls of it of each of them."""
         slots = list(zip(*[atoms(module) for module in alike], strict=True))
         differing = distinct(slots)
-        wanted = parameter_names([[slot[0].name for slot in some] for some in differing.values()])
+        position = {id(slot): i for i, slot in enumerate(slots)}
+        wanted = parameter_names([[(position[id(slot)], slot[0].name) for slot in s] for s in differing.values()])
         parameters = {
             key: Atom(name, kind_of(some[0]), name, scoped=True)
             for (key, some), name in zip(differing.items(), wanted, strict=True)
@@ -109,11 +110,12 @@ class Classes:
             key: replace(p, text=f"{p.text}()", kind="nn.Module") if is_class_called(differing[key][0][0]) else p
             for key, p in parameters.items()
         }
-        body = template(list(alike), iter([used.get(same(slot), slot[0]) for slot in slots]))
+        fill = [replace(used.get(same(slot), slot[0]), name=slot[0].name) for slot in slots]
+        body = template(list(alike), iter(fill))
         assert isinstance(body, Module)
         name = self.free(class_name(body))
         # Sizes come first, by position as torch's do.
-        order = sorted(parameters, key=lambda key: not is_size(parameters[key].text))
+        order = sorted(parameters, key=lambda key: size_order(parameters[key].text))
         self.found[name] = Class(name, [parameters[key] for key in order], body)
         calls = {}
         for i, module in enumerate(alike):
@@ -141,10 +143,11 @@ def argument(atom: Atom, parameter: Atom) -> Atom:
 
 
 def by_position(given: Sequence[Atom]) -> tuple[tuple[str, Expression], ...]:
-    """The arguments of a class: up to two sizes by position, the rest by name."""
-    first = 0
-    while first < min(2, len(given)) and (is_size(given[first].name) or len(given) == 1):
-        first += 1
+    """The arguments of a class: the size that comes in and the next by position, the rest by name."""
+    orders = [size_order(atom.name) for atom in given]
+    first = int(len(given) == 1 or orders[:1] == [0])
+    if first and orders[1:2] in ([1], [2]):
+        first = 2
     return tuple([("" if i < first else f"{atom.name}=", atom) for i, atom in enumerate(given)])
 
 
@@ -191,14 +194,16 @@ def atoms(expression: Expression) -> Iterator[Atom]:
 
 
 def holds_several(module: Module) -> bool:
-    return len([part for part in parts_of(module) if isinstance(part, Module)]) > 1
+    """Whether it could be a class of its own: one of a single module says no more than that."""
+    return module.callee != "nn.ModuleDict" and len([p for p in parts_of(module) if num_leaves(p)]) > 1
 
 
 def num_leaves(expression: Expression) -> int:
     """The modules that hold no others; equal ones in a row count once, as they are written once."""
     parts = parts_of(expression)
     inside = sum([num_leaves(part) for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]])
-    return inside or int(isinstance(expression, Module))
+    is_module = isinstance(expression, Module) or (isinstance(expression, Atom) and is_class_called(expression))
+    return inside or int(is_module)
 
 
 def height(expression: Expression) -> int:

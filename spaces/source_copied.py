@@ -47,14 +47,12 @@ class Source:
             BuildError: there are several, or it is something else.
         """
         bound = self.bound.get(name, [])
-        if len(bound) != 1:
+        if len(bound) > 1:
             raise BuildError(f"{self.module.__name__} defines {name} {len(bound)} times")
-        statement = bound[0][0]
-        if isinstance(statement, Definition):
+        statement = bound[0][0] if bound else None
+        if isinstance(statement, Definition) or (isinstance(statement, Constant) and is_literal(statement)):
             return statement
-        if not isinstance(statement, Constant) or not is_literal(statement):
-            raise BuildError(f"{name} of {self.module.__name__} is no class, function or plain constant")
-        return statement
+        raise BuildError(f"{self.module.__name__} has no class, function or plain constant {name} of its own")
 
     def text(self, statement: Definition) -> str:
         """The lines of a class or function, decorators included."""

@@ -81,7 +81,19 @@ class Merge(nn.Sequential):
 
 
 class Apply(nn.Module):
-    """A function of what reaches it, with further arguments; modules among them are its children."""
+    """A function of what reaches it, with further arguments."""
+
+    def __init__(self, function: Callable[..., Any], /, **arguments: Any) -> None:
+        super().__init__()
+        self.function = function
+        self.arguments = arguments
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(*inputs, **self.arguments)
+
+
+class ApplyWith(nn.Module):
+    """A function of what reaches it, with further arguments; the modules among them are its children."""
 
     def __init__(self, function: Callable[..., Any], /, **arguments: Any) -> None:
         super().__init__()

@@ -47,7 +47,8 @@ class Names:
 
     Attributes:
         imports: what it imports.
-        copied: the definitions that are copied, each after what it needs; by name.
+        constants: those that are copied, by name.
+        copied: the classes and functions that are copied, each after what it needs; by name.
         unevaluated: whether one of them needs annotations that stay text.
         outside: the modules that it imports beside torch and Python's own.
     """
@@ -55,6 +56,7 @@ class Names:
     def __init__(self, value_of: Callable[[Any, str], Expression]) -> None:
         self.value_of = value_of
         self.imports = Imports()
+        self.constants: dict[str, str] = {}
         self.copied: dict[str, str] = {}
         self.unevaluated = False
         self.outside: set[str] = set()
@@ -113,19 +115,18 @@ class Names:
         what = getattr(module, name)
         if self.imports.taken.setdefault(name, what) is not what:
             raise BuildError(f"the file would have two different things called {name!r}; rename one")
-        if name in self.copied:
+        if name in self.copied or name in self.constants:
             return
-        self.copied[name] = ""
         source = self.source(module)
         statement = source.definition(name)
         if isinstance(statement, Constant):
             # As it is now: a setting of a study file may have been given another value than is written there.
-            text = "\n".join(lay_out(self.value_of(what, name), 0, f"{name} = "))
-        else:
-            text = source.text(statement)
-            self.unevaluated = self.unevaluated or source.unevaluated
-            for needed in free_names(text):
-                self.need(needed, source)
+            self.constants[name] = "\n".join(lay_out(self.value_of(what, name), 0, f"{name} = "))
+            return
+        self.copied[name] = text = source.text(statement)
+        self.unevaluated = self.unevaluated or source.unevaluated
+        for needed in free_names(text):
+            self.need(needed, source)
         # Anew, so that it stands behind what it needs.
         del self.copied[name]
         self.copied[name] = text
@@ -158,9 +159,13 @@ class Names:
         if alias is None:
             self.copy(name, source.module)
             return
+        if isinstance(statement, ast.Import) and is_copied(alias.name):
+            raise BuildError(f"it needs {alias.name}, which the file does without")
         if isinstance(statement, ast.ImportFrom):
             module = importlib.import_module(source.imported_from(statement))
             if is_copied(module.__name__):
+                if isinstance(getattr(module, alias.name), ModuleType):
+                    raise BuildError(f"it needs {module.__name__}.{alias.name}, which the file does without")
                 self.copy(alias.name, module)
                 called = alias.name
             else:

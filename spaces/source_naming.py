@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from archsearch.spaces.source_imports import camel
-from archsearch.spaces.source_text import Expression, Group, Module
+from archsearch.spaces.source_text import Atom, Expression, Group, Module
 from archsearch.spaces.source_wires import variable
 
 INPUTS = {
@@ -28,30 +28,43 @@ OUTPUTS = {"out_channels": "channels", "out_features": "features"}
 SIZES = {*INPUTS, *OUTPUTS, "channels", "features", "hidden_channels", "hidden_features"}
 
 
+LONGEST = 24
+"""Characters of a name that says what a class is made of."""
+
+
 def is_size(name: str) -> bool:
     """Whether it is the name of a number of channels or features."""
     return re.sub(r"_?\d+$", "", name) in SIZES
 
 
-def parameter_names(uses: Sequence[Sequence[str]]) -> list[str]:
-    """Names for parameters, each from the names of the arguments that it is given for, in order.
+def parameter_names(uses: Sequence[Sequence[tuple[int, str]]]) -> list[str]:
+    """Names for the parameters of a class.
 
-    >>> parameter_names([["in_channels"], ["out_channels", "num_features"], ["kernel_size"], ["kernel_size"]])
-    ['in_channels', 'out_channels', 'kernel_size', 'kernel_size_2']
-    >>> parameter_names([["in_channels", "out_channels", "num_features"], ["out_channels", "in_channels"]])
+    >>> convolution = [(0, "in_channels")], [(1, "out_channels"), (3, "num_features")], [(2, "kernel_size")]
+    >>> parameter_names(convolution)
+    ['in_channels', 'out_channels', 'kernel_size']
+    >>> inside = [(1, "out_channels"), (2, "in_channels")]
+    >>> parameter_names([[(0, "in_channels"), (3, "out_channels")], inside])
     ['channels', 'hidden_channels']
+
+    Args:
+        uses: of each, the arguments that it is given for: position in the text, and name.
     """
+    last = max([use for some in uses for use in some if use[1] in OUTPUTS], default=None)
     found: list[str] = []
-    for names in uses:
-        found.append(variable(parameter_name(names) or "value", {"self", "nn", "torch", *found}))
+    for some in uses:
+        name = parameter_name([name for _, name in some], last in some)
+        found.append(variable(name or "value", {"self", "nn", "torch", *found}))
     return found
 
 
-def parameter_name(names: Sequence[str]) -> str:
-    """For a size that comes in and goes out, or is between, what it is of; else the name that says most."""
+def parameter_name(names: Sequence[str], goes_out_last: bool) -> str:
+    """For a size, whether it comes in, goes out, both, or is between; else what it is first given for."""
     goes_out = [OUTPUTS[name] for name in names if name in OUTPUTS]
     if goes_out and names[0] in INPUTS:
         return INPUTS[names[0]]
+    if goes_out_last:
+        return f"out_{goes_out[-1]}"
     if goes_out and any([name in ("in_channels", "in_features") for name in names]):
         return f"hidden_{goes_out[0]}"
     of_size = [name for name in names if name in SIZES]
@@ -59,16 +72,22 @@ def parameter_name(names: Sequence[str]) -> str:
     return (ways or of_size or list(names))[0]
 
 
+def size_order(name: str) -> int:
+    """Where a parameter stands: sizes first, what comes in before what goes out."""
+    return (2 if name.startswith("out_") else 1 if name.startswith("hidden_") else 0) if is_size(name) else 3
+
+
 def class_name(body: Module) -> str:
-    """A name for a class: the last word that most of its places share, else what it is made of."""
+    """A name for a class: what it is made of, where that is short; else the last word that most of its places share."""
+    made_of = [camel(re.sub(r"\dd$", "", name.removeprefix("nn."))) for name in callees(body) if name.startswith("nn.")]
+    name = "".join(made_of)
+    if body.forward is None and len(set(made_of)) == len(made_of) > 1 and len(name) <= LONGEST:
+        return name
     words = Counter([last_word(place) for place in body.places])
     word, times = words.most_common(1)[0] if words else ("", 0)
     if word and 2 * times > len(body.places) and not re.fullmatch(r"[A-Za-z]?_?\d*", word):
         return camel(word)
-    if body.forward is not None:
-        return "Graph"
-    made_of = [re.sub(r"\dd$", "", name.rpartition(".")[2]) for name in callees(body)]
-    return "".join([camel(name) for name in made_of]) if 1 < len(made_of) <= 4 else "Block"
+    return "Block" if body.forward is None else "Graph"
 
 
 def last_word(place: str) -> str:
@@ -98,11 +117,11 @@ def singular(word: str) -> str:
     return word
 
 
-def callees(expression: Expression) -> Iterator[str]:
+def callees(expression: Expression) -> list[str]:
     """The classes of the modules that hold no others, in order."""
+    if isinstance(expression, Atom):
+        return [expression.text.removesuffix("()")] if expression.kind == "nn.Module" else []
     parts = [*expression.children, *[v for _, v in expression.arguments]] if isinstance(expression, Module) else []
     parts += [value for _, value in expression.items] if isinstance(expression, Group) else []
     inside = [name for part in parts for name in callees(part)]
-    yield from inside
-    if isinstance(expression, Module) and not inside:
-        yield expression.callee
+    return [expression.callee] if isinstance(expression, Module) and not inside else inside

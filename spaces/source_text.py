@@ -98,16 +98,18 @@ def call(function: str, *items: Expression, **named: Expression) -> Group:
     return Group(f"{function}(", tuple(given), ")")
 
 
-def quoted(text: str) -> str:
+def quoted(text: str | bytes) -> str:
     """A string as ruff writes it: in double quotes, unless that needs more backslashes.
 
-    >>> quoted("a'b"), quoted('say "x"')
-    ('"a\\'b"', '\\'say "x"\\'')
+    >>> print(quoted("a'b"), quoted('say "x"'), quoted(b"a"))
+    "a'b" 'say "x"' b"a"
     """
-    body = repr(text + '"')[1:-2].replace("\\'", "'")
+    # With a double quote inside, Python writes it in single ones.
+    longer = repr(text + '"' if isinstance(text, str) else text + b'"')
+    prefix, body = longer[:1].removeprefix("'"), longer.removeprefix("b")[1:-2].replace("\\'", "'")
     if body.count('"') <= body.count("'"):
-        return '"' + body.replace('"', '\\"') + '"'
-    return "'" + body.replace("'", "\\'") + "'"
+        return prefix + '"' + body.replace('"', '\\"') + '"'
+    return prefix + "'" + body.replace("'", "\\'") + "'"
 
 
 def is_name(text: str) -> bool:

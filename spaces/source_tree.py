@@ -19,7 +19,7 @@ from archsearch.spaces import layers
 from archsearch.spaces.build import free, name_of, path_of
 from archsearch.spaces.resolved import Branches, Chain, Dag, Joint, Leaf, Once, Part, Skip
 from archsearch.spaces.settled import Settled, modules_in, without_wrapper
-from archsearch.spaces.sized import Sized
+from archsearch.spaces.sized import Named, Sized
 from archsearch.spaces.source_names import Names
 from archsearch.spaces.source_text import Atom, Expression, Group, Module, call, is_name, quoted
 from archsearch.spaces.source_values import Values
@@ -115,7 +115,10 @@ class Tree:
             return IDENTITY
         if len(inside) == 1 and path is not None and not self.built.get_submodule(path).state_dict():
             return self.part(inside[0], below(path, names[0]))
-        callee = "nn.Sequential" if len(settled.sized.inputs) == 1 else self.names.helper("Chain")
+        # The model's own class may take several inputs where its method is written out.
+        written_out = path == "" and len(names) > 1 and all([is_name(name) for name in names])
+        single = len(settled.sized.inputs) == 1 or written_out
+        callee = "nn.Sequential" if single else self.names.helper("Chain")
         return self.container(callee, settled, names, self.parts(inside, names, path))
 
     def skip(self, settled: Settled, part: Skip, path: str | None) -> Module:
@@ -152,17 +155,19 @@ class Tree:
         callee = self.names.of(part.target, part.place)
         values = settled.arguments
         given = {name: self.values.of(value, name, part.place) for name, value in values.items()}
+        holders = [name for name, value in values.items() if any(True for _ in modules_in(value))]
         module = str(getattr(target, "__module__", ""))
         if settled.parameters or not module.startswith("torch."):
             self.drawn.append(part.place)
         if not isinstance(target, type):
-            function = Atom(callee, "Any", "function")
-            return Module(self.names.helper("Apply"), (("", function), *keywords(given)), places=(part.place,))
+            helper = self.names.helper("ApplyWith" if holders else "Apply")
+            function = ("", Atom(callee, "Any", "function"))
+            return Module(helper, (function, *keywords(given)), places=(part.place,))
         if not given and (
             target is nn.Identity or (module == "torch.nn.modules.activation" and not settled.parameters)
         ):
             return Atom(f"{callee}()", "nn.Module", "activation")
-        holders = [name for name, value in values.items() if any(True for _ in modules_in(value))]
+        # Modules are made in the order in which they were given.
         arguments = keywords(given) if len(holders) > 1 else by_signature(target, given)
         return Module(callee, tuple(arguments), places=(part.place,))
 
@@ -287,8 +292,10 @@ class Tree:
         if joint.links:
             return terms[0]
         # What reads nothing stands for every member of the batch.
+        assert not isinstance(sized.output, Named)
+        batch = [f"{wires.inputs[0]}.shape[0]", *["-1" for _ in sized.output[0]]]
         wires.assign(target, terms[0])
-        return call(f"{target}.expand", Atom(f"{wires.inputs[0]}.shape[0]"), Atom(f"*{target}.shape[1:]"))
+        return call(f"{target}.expand", *[Atom(size) for size in batch])
 
 
 def is_items(settled: Settled) -> bool:

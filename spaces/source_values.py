@@ -73,11 +73,14 @@ class Values:
         if type(value).__module__ == "numpy" and isinstance(value, float):
             value = float(value)
         kind = type(value)
-        if kind is str:
+        if kind is str or kind is bytes:
             return quoted(value)
         if kind is float and not math.isfinite(value):
             return f"float({quoted(str(value))})"
-        if value is None or value is ... or kind in (bool, int, float, bytes, range):
+        if kind is range:
+            bounds = (value.start, value.stop, value.step) if value.step != 1 else (value.start, value.stop)
+            return f"range({', '.join(map(str, bounds if value.start or value.step != 1 else bounds[1:]))})"
+        if value is None or value is ... or kind in (bool, int, float):
             return "..." if value is ... else repr(value)
         if kind is slice:
             inside = [self.scalar(part, place) for part in (value.start, value.stop, value.step)]

@@ -77,6 +77,10 @@ class Wires:
         steps = list(self.steps)
         if steps and isinstance(result, Atom) and steps[-1][0] == result.text:
             result = steps.pop()[1]
+        for i, (target, value) in enumerate(steps):
+            later = " ".join([flat(after) for _, after in steps[i + 1 :]] + [flat(result)])
+            if not re.search(rf"\b{target}\b", later):
+                steps[i] = ("_", value)
         names, children = nested(self.placed)
         return Module("", (), names, children, Forward(tuple(self.inputs), tuple(steps), result, kind), (place,))
 
