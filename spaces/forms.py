@@ -53,6 +53,9 @@ class Forms:
         known = known_parts.get(id(part))
         if known is not None:
             return known[1]
+        if not isinstance(part, PARTS):
+            # A Graph of labels is a wiring, from which a function makes modules.
+            return (f"label({self.text(part)})",)
         met = self.uses.total()
         form = self.find(part)
         # Parts in which nothing is open are the same objects in all architectures of a space.

@@ -20,8 +20,10 @@ WEIGHTLESS = re.compile(
 )
 """Modules of torch without weights, states and chance: what they give is a function of what they read."""
 
+MAX_NODES = 16
 MAX_AUTOMORPHISMS = 120
-"""Up to so many are listed, so that only the labels of a wiring that was seen before are put in order."""
+"""Up to so many are listed, for a wiring of so many nodes: where it comes again with other labels, only these are
+put in order. A larger wiring seldom comes again."""
 
 
 class Graph(NamedTuple):
@@ -101,6 +103,8 @@ def wired(num_inputs: int, rows: tuple[Row, ...], runs: Sequence[tuple[str, ...]
 
 
 def ready(wiring: Wiring, slots: tuple[tuple[int, ...], ...]) -> Wired:
+    if len(slots) > MAX_NODES:
+        return Wired(wiring, slots, None)
     order, automorphisms = labelling(wiring, [()] * len(slots))
     group = None if automorphisms is None else closure(automorphisms, len(slots), MAX_AUTOMORPHISMS)
     if group is None:

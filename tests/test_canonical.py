@@ -35,7 +35,7 @@ from archsearch.spaces.canonical import canonical_form, canonical_id
 from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.graph_form import WEIGHTLESS
 from archsearch.spaces.modules import module as lift
-from archsearch.spaces.nodes import Choice, Optional, Parallel, Residual, Sequential, Shared
+from archsearch.spaces.nodes import Choice, Optional, Parallel, Residual, Sequential, Shared, Subset
 from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Joint, Leaf, Link, Once, Part, Skip
 from archsearch.spaces.space import Space
 
@@ -442,6 +442,15 @@ def nasbench101(num_vertices: int) -> tuple[int, int]:
 def test_small_cells_of_nasbench101() -> None:
     # Of 423,624 cells of at most 7 vertices, 2,532 have at most 5 (Ying et al. 2019).
     assert nasbench101(5)[1] == 2_532
+
+
+def test_a_graph_of_labels_is_compared_by_its_wiring() -> None:
+    names = ["x"]
+    vertices = {}
+    for i in range(3):
+        vertices[f"v{i}"] = Vertex(Choice(["conv1", "conv3", "pool"]), inputs=Subset(list(names)))
+        names.append(f"v{i}")
+    assert Space(Graph(vertices, inputs="x", outputs=Subset(names), merge="add", max_edges=9)).distinct() == 2_532
 
 
 @pytest.mark.slow
