@@ -260,8 +260,8 @@ import json, random, sys
 sys.path.insert(0, {tests!r})
 from random_spaces import make_space
 found = {{}}
-for seed in range(60):
-    space = make_space(seed)
+for seed in range(90):
+    space = make_space(seed) if seed < 60 else make_space(seed, 1 + seed % 2, graphs=True)
     if space is not None:
         try:
             archs = [space.sample(random.Random(seed)) for _ in range(1)]
