@@ -290,7 +290,8 @@ class Network(Ids):
         if way is None:
             return drawn.ends[link.source]
         if isinstance(way, Box) or way.kind == "part":
-            way = replace(way, kind="edge")
+            lines = [line for line in way.lines if line != Line(link.source, "title")]
+            way = replace(way, kind="edge", lines=tuple(lines))
         drawn.add(way, [drawn.ends[link.source]])
         return way.id
 

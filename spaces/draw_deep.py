@@ -16,6 +16,9 @@ PORT = Size(0, 0, 0, 0)
 LANE = 7.0
 """Pixels between two edges that go from column to column."""
 
+MOST_PASSING = 4
+"""A place that more edges pass is no place for a cut."""
+
 SHAPE = 0.6
 """About how tall a page of several columns is, as a share of its width."""
 
@@ -59,7 +62,9 @@ def best_cuts(whole: Layout, edges: Sequence[Link], count: int) -> list[int]:
         near = [
             layer
             for layer in range(2, len(whole.tops) - 1)
-            if abs(whole.tops[layer] - wanted) < 0.15 * whole.height / count and layer > max(cuts, default=0)
+            if abs(whole.tops[layer] - wanted) < 0.2 * whole.height / count
+            and layer > max(cuts, default=0)
+            and passing[layer] <= MOST_PASSING
         ]
         if near:
             cuts.append(min(near, key=lambda layer: (passing[layer], abs(whole.tops[layer] - wanted))))

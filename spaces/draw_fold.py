@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from archsearch.spaces.picture import (
+    ARROW,
     ELLIPSIS,
     IN,
     OUT,
@@ -26,10 +27,13 @@ from archsearch.spaces.picture import (
 )
 
 # A part is drawn apart, and referred to, where it has so many boxes and the whole drawing so many.
-APART, LARGE = 4, 24
+APART, LARGE = 6, 24
 
 # So many nodes in turn may repeat (convolution, normalisation, activation, ...).
 LONGEST_PERIOD = 8
+
+# Boxes of a chain on an edge that is written as a label.
+LONGEST_LABEL = 8
 
 # More branches than this between two nodes stand side by side without arrows.
 MOST_BRANCHES = 8
@@ -65,7 +69,7 @@ def untitled(node: Shown) -> bool:
 
 def with_index(block: Block) -> Block:
     """One of several items, with its place as its heading."""
-    return replace(block, lines=(Line(place(block), "note"),))
+    return replace(block, lines=(Line(place(block), "place"),))
 
 
 def folded_node(node: Shown) -> Shown:
@@ -78,17 +82,25 @@ def folded_node(node: Shown) -> Shown:
 def one_label(block: Block) -> Shown:
     """An operation on an edge that is a short chain, as one label."""
     inside = block.flow.nodes
-    if len(inside) > 4 or any([isinstance(node, Block) or node.kind != "module" for node in inside]):
+    texts = [summary(node) for node in inside]
+    if num_boxes(block) > LONGEST_LABEL or None in texts or not is_chain(block.flow):
         return block
-    lines = [*block.lines, *[Line(summary(node)) for node in inside]]
+    lines = [*block.lines, *[Line(text) for text in texts if text]]
     return Box(block.id, "edge", tuple(lines), block.decided, block.facts)
 
 
-def summary(node: Shown) -> str:
-    """A box in one line, its arguments without their names where they are short."""
-    title = "".join([line.text for line in node.lines if line.style == "title"])
-    arguments = ", ".join([line.text for line in node.lines if line.style == "text"])
-    return f"{title}({arguments})" if arguments else title
+def summary(node: Shown) -> str | None:
+    """A module, or a repeated chain of such, in one line; None for what is more."""
+    if isinstance(node, Box):
+        if node.kind != "module":
+            return None
+        title = "".join([line.text for line in node.lines if line.style == "title"])
+        arguments = ", ".join([line.text for line in node.lines if line.style == "text"])
+        return f"{title}({arguments})" if arguments else title
+    texts = [summary(inside) for inside in node.flow.nodes]
+    if node.kind != "repeat" or None in texts or not is_chain(node.flow):
+        return None
+    return f"{node.facts['times']} {TIMES} ({f' {ARROW} '.join([text for text in texts if text])})"
 
 
 def links(flow: Flow) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
@@ -151,7 +163,7 @@ def best_run(keys: list[Hashable], start: int) -> tuple[int, int]:
 def repeated(run: list[Shown], period: int, times: int) -> Block:
     """A run as one block."""
     unit = run[:period]
-    where = Line(f"{place(unit[0])} {ELLIPSIS} {place(run[-1])}", "note")
+    where = Line(f"{place(unit[0])} {ELLIPSIS} {place(run[-1])}", "place")
     first = unit[0]
     if period == 1 and isinstance(first, Block) and first.kind == "part":
         name = "".join([line.text for line in first.lines[:1]])
@@ -174,7 +186,7 @@ def repeats_beside(flow: Flow) -> Flow:
             groups.setdefault((before[node.id][0], after[node.id][0], likeness(node)), []).append(node)
     for alike in groups.values():
         if len(alike) > 2:
-            where = Line(f"{place(alike[0])} {ELLIPSIS} {place(alike[-1])}", "note")
+            where = Line(f"{place(alike[0])} {ELLIPSIS} {place(alike[-1])}", "place")
             heading = (Line(f"{TIMES} {len(alike)} side by side", "title"), where)
             inside = chained(alike[:1])
             first = alike[0]
@@ -286,7 +298,7 @@ def may_stand_apart(block: Block) -> bool:
 
 def inner_key(block: Block, shapes: bool = True) -> Hashable:
     kind = "part" if block.kind == "edge" else block.kind
-    heading = [line for line in block.lines if line.style not in ("title", "note")]
+    heading = [line for line in block.lines if line.style not in ("title", "note", "place")]
     times = block.facts.get("times")
     return (times, likeness(replace(block, kind=kind, lines=tuple(heading)), shapes))
 
@@ -311,7 +323,7 @@ class Definitions:
     def flow(self, flow: Flow) -> Flow:
         repeating = [node for node in flow.nodes if isinstance(node, Block) and self.key(node) in self.keys]
         # Where most vertices are references, the others of their kind are drawn apart too.
-        if flow.arrows and len(repeating) > 3:
+        if len(repeating) > 3 and not is_chain(flow):
             for node in flow.nodes:
                 if isinstance(node, Block) and node.kind == repeating[0].kind and may_stand_apart(node):
                     self.keys.add(self.key(node))
@@ -357,6 +369,11 @@ class Definitions:
             named = [use for use in uses if use]
             where = [Line(some(named), "note")] if named else [Line(f"{len(uses)} places", "note")]
             yield replace(block, lines=(Line(f"block {name}", "title"), *where))
+
+
+def is_chain(flow: Flow) -> bool:
+    before, after = links(flow)
+    return all([len(before[node.id]) < 2 and len(after[node.id]) < 2 for node in flow.nodes])
 
 
 def some(names: list[str]) -> str:

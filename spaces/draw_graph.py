@@ -109,7 +109,8 @@ class GraphFlow:
             own = Box(self.parts.fresh(f"{place}.edge"), "edge", tuple(out.lines), tuple(out.decided), {"place": place})
             return self.add(own, sources, decided)
         kind = "edge" if isinstance(way, Box) or way.kind == "part" else way.kind
-        own_lines = [line for line in way.lines if line != Line("Identity", "title")] if way.decided else way.lines
+        unsaid = [Line(name, "title") for name in (*slot.edge.sources, *(["Identity"] if way.decided else []))]
+        own_lines = [line for line in way.lines if line not in unsaid]
         lines, made = (*out.lines, *own_lines), (*out.decided, *way.decided)
         return self.add(replace(way, kind=kind, lines=lines, decided=made), sources, decided)
 

@@ -312,7 +312,9 @@ def exit_of(spot: Spot) -> float:
 
 def pull(a: Spot, b: Spot) -> float:
     """How much an edge wants to be straight (Gansner et al. 1993)."""
-    return 40.0 if a.passing and b.passing else 2.0 if a.passing or b.passing else 1.0
+    if a.passing and b.passing:
+        return 40.0
+    return 4.0 if len(a.after) == len(b.before) == 1 else 2.0 if a.passing or b.passing else 1.0
 
 
 def nondecreasing(wanted: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -60,8 +60,11 @@ def best_shelf(nodes: Sequence[Measured], flow: Arranged) -> tuple[Point, Arrang
     if not flow.nodes:
         return (0.0, 0.0), shelves(nodes)
     right, below = (flow.width + 3 * GAP, 0.0), (0.0, flow.height + 2 * GAP)
-    tried = [(right, stacked(nodes, flow.height * share)) for share in (0.7, 1.0, 1.5, 2.2)]
-    tried.extend([(below, shelves(nodes, flow.width * share)) for share in (1.0, 1.5, 2.2)])
+    area = sum([(node.size.width + GAP) * (node.size.height + GAP) for node in nodes])
+    heights = [flow.height, *[math.sqrt(area / PAGE_SHAPE) * share for share in (0.7, 1.0, 1.3, 1.7)]]
+    widths = [flow.width, *[math.sqrt(area * PAGE_SHAPE) * share for share in (0.7, 1.0, 1.3, 1.7)]]
+    tried = [(right, stacked(nodes, height)) for height in heights]
+    tried.extend([(below, shelves(nodes, width)) for width in widths])
 
     def cost(option: tuple[Point, Arranged]) -> float:
         (x, y), shelf = option

@@ -10,10 +10,10 @@ from archsearch.spaces.draw_show import show
 from archsearch.spaces.draw_values import formula, is_small
 from archsearch.spaces.node import Node
 from archsearch.spaces.nodes import Module, Residual, Sequential
-from archsearch.spaces.picture import ARROW
+from archsearch.spaces.picture import ARROW, ELLIPSIS
 from archsearch.spaces.sites import Site
 
-# Characters of an option that is written in its box; a longer one is drawn.
+# Characters of an option that is written in its box.
 LONGEST_TEXT = 400
 
 
@@ -39,7 +39,7 @@ def closed_text(node: Any, site: Site) -> str | None:
             text = f"x + ({inside})"
         case _:
             return None if isinstance(node, Node) else show(node)
-    return text if len(text) <= LONGEST_TEXT else None
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + ELLIPSIS
 
 
 def rows(members: Mapping[str, Any]) -> Iterator[tuple[list[str], Any]]:

@@ -17,8 +17,10 @@ from archsearch.spaces.draw_values import (
     Values,
     copy_site,
     decisions_in,
+    formula,
     is_small,
     other_operands,
+    some_of,
     subset_members,
     subset_text,
 )
@@ -27,6 +29,7 @@ from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,
+    Derived,
     Integer,
     Lazy,
     Module,
@@ -59,6 +62,9 @@ from archsearch.spaces.values import is_module
 # A drawing ends where it would be no use to a reader: so many boxes, expansions of one Lazy, and Lazies in Lazies.
 MOST_BOXES, MOST_EXPANSIONS, DEEPEST = 1_500, 6, 4
 
+# Characters of the options that may be explained on an edge or a vertex of a graph; more is said apart.
+SHORT_LIST = 80
+
 # Options that decide nothing are listed, so many of them, in one box.
 MOST_LISTED = 12
 
@@ -73,6 +79,8 @@ class Parts(Ids):
         self.expanding: list[Any] = []
         self.listed: set[Any] = set()
         self.drawn: dict[str, Any] = {}
+        self.in_graph = 0
+        self.keys: list[Box] = []
 
     def entry(self, key: str, site: Site) -> Shown:
         """An entry of the space's dict that is no model, or a root that is a value."""
@@ -142,6 +150,8 @@ class Parts(Ids):
                 return self.shared(site, node, parent)
             case Graph():
                 return self.graph(site, node, parent)
+            case Derived() if not is_small(node):
+                return self.derived(site, node)
         self.values.write(out, site, step_name(site.place, parent) or "value")
         return self.box(site, "value", out)
 
@@ -160,6 +170,20 @@ class Parts(Ids):
             id = self.fresh(f"part:{argument.place}")
             inside.append(Block(id, "part", heading, self.argument(argument), facts={"place": argument.place}))
         return self.block("module", site, out, Flow(tuple(inside)))
+
+    def derived(self, site: Site, node: Derived) -> Block:
+        """What a function makes of large parts."""
+        out = Lines()
+        large = [(step, child) for step, child in node.children() if not is_small(child)]
+        out.add(formula(site), "text")
+        inside = []
+        for step, child in large:
+            operand = site.child(step, child)
+            inside.extend(self.several([operand], operand.place))
+        for step, child in node.children():
+            if (step, child) not in large and has_node(child):
+                self.values.write(out, site.child(step, child), step.lstrip("."))
+        return self.block("derived", site, out, Flow(tuple(inside)))
 
     def argument(self, site: Site) -> Flow:
         """What a large argument holds; a list or dict of modules is no chain."""
@@ -192,7 +216,7 @@ class Parts(Ids):
             copy = site.child(f"{steps[0][:-1]}{ELLIPSIS}{steps[-1][1:]}", member)
             out = Lines()
             out.add(f"{TIMES} {len(steps)}", "title")
-            out.add(f"{join(site.place, steps[0])} {ELLIPSIS} {join(site.place, steps[-1])}", "note")
+            out.add(f"{join(site.place, steps[0])} {ELLIPSIS} {join(site.place, steps[-1])}", "place")
             found.append(self.block("repeat", copy, out, self.chain(copy)))
         return found
 
@@ -200,7 +224,10 @@ class Parts(Ids):
         branches = node.branches
         if branches is None:
             out = Lines()
-            self.values.write(out, site, "value")
+            if node.decision.size > 1:
+                self.values.decision(out, "", node.decision, self.values.path_of(site, node.name), "one of ")
+            else:
+                out.add(show(node.decision.options[0]))
             return self.box(site, "value", out)
         if node.decision.size == 1:
             (label,) = branches
@@ -220,6 +247,14 @@ class Parts(Ids):
         if options in self.listed:
             return
         self.listed.add(options)
+        if self.in_graph and sum([len(text or "") for _, text in options]) > SHORT_LIST:
+            key = Lines(lines=[Line(some_of([label for label, _ in options]), "title")])
+            self.list_texts(key, options)
+            self.keys.append(Box(self.fresh(f"options {len(self.keys) + 1}"), "value", tuple(key.lines)))
+        else:
+            self.list_texts(out, options)
+
+    def list_texts(self, out: Lines, options: tuple[tuple[str, str | None], ...]) -> None:
         kept = options[: MOST_LISTED if len(options) > MOST_LISTED + 1 else None]
         for label, text in kept:
             out.add(label if text == label else f"{label} = {text}")
@@ -233,6 +268,9 @@ class Parts(Ids):
         if node is None:
             lines = (*heading, Line("identity", "note"))
             return Box(self.fresh(site.place), "option", lines, facts={"place": site.place})
+        if isinstance(node, Box) and node.kind == "reference":
+            lines = node.lines[1:] if node.lines[0].text == label else node.lines
+            return replace(node, lines=(*heading, *lines))
         if isinstance(node, Box) and node.kind in ("module", "value"):
             lines = tuple([replace(line, style="text") if line.style == "title" else line for line in node.lines])
             return replace(node, kind="option", lines=(*heading, *(lines if label else node.lines)))
@@ -257,7 +295,7 @@ class Parts(Ids):
         if isinstance(node.node, Node) or has_node(node.node):
             copy = copy_site(site, node)
             if not node.tied:
-                out.add(f"copies: {copy.place}", "note")
+                out.add(f"copies: {copy.place}", "place")
             return self.block("repeat", site, out, self.chain(copy))
         times = node.times
         most = times
@@ -394,4 +432,7 @@ class Parts(Ids):
             out.add(f"at most {node.max_edges} edges", "note")
         if node.dead == "prune":
             out.add("vertices on no way to an output are dropped", "note")
-        return self.block("graph", site, out, GraphFlow(self, site).flow())
+        self.in_graph += 1
+        flow = GraphFlow(self, site).flow()
+        self.in_graph -= 1
+        return self.block("graph", site, out, flow)

@@ -44,7 +44,7 @@ def space_diagram(space: Space) -> Diagram:
         title = [heading(parts)]
         title.extend([Line(f"required: {show(r.function)}({', '.join(r.names)})", "note") for r in space.require])
         title.extend([Line(f"where: {show(function)}", "note") for function in space.where])
-        return Diagram(tuple(title), flow, tuple(beside))
+        return Diagram(tuple(title), flow, (*beside, *parts.keys))
 
 
 def heading(parts: Parts) -> Line:

@@ -48,7 +48,7 @@ LOOKS = {
     "repeat": Look("none", "#6b7580", "none", "#98a1ac", radius=8),
     "graph": QUIET,
     "part": QUIET,
-    "scope": QUIET,
+    "derived": QUIET,
     "branches": QUIET,
     "residual": Look("none", "#c9d0d8", "none", "#3f4750", radius=8),
 }
@@ -56,6 +56,7 @@ WORDS = {
     "title": ("#1f2328", "#e6edf3"),
     "text": ("#1f2328", "#e6edf3"),
     "note": ("#5b6570", "#9da7b3"),
+    "place": ("#5b6570", "#9da7b3"),
     "shape": ("#2f6f4a", "#7cc99a"),
     "decision": ("#8a4b00", "#ffc266"),
     "path": ("#8a4b00", "#e0b070"),

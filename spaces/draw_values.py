@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +32,10 @@ from archsearch.spaces.nodes import (
 from archsearch.spaces.picture import ELLIPSIS, TIMES, Decided, Line
 from archsearch.spaces.program import num_subsets, shared_site
 from archsearch.spaces.sites import Site, join
-from archsearch.spaces.values import InputValue
+from archsearch.spaces.values import InputValue, size_at
 
 # More options than this, or more characters, are abbreviated.
-MOST_OPTIONS, MOST_CHARACTERS = 8, 60
+MOST_OPTIONS, MOST_CHARACTERS = 8, 80
 
 INFIX = {
     operator.add: "+",
@@ -45,6 +46,7 @@ INFIX = {
     operator.mod: "%",
     operator.pow: "**",
 }
+SIGNS = frozenset([*INFIX, operator.neg])
 
 
 def options_text(decision: Decision) -> str:
@@ -70,6 +72,8 @@ def some_of(words: list[str]) -> str:
     kept = words[:5]
     while len(kept) > 1 and len(" | ".join(kept)) > MOST_CHARACTERS:
         kept.pop()
+    if len(kept) + 1 == len(words):
+        return text
     return " | ".join([*kept, ELLIPSIS, words[-1]]) + f" ({len(words)} options)"
 
 
@@ -233,15 +237,19 @@ def formula(site: Site) -> str:
             operands = [formula(site.child(step, child)) for step, child in node.children()]
             sign = INFIX.get(node.function)
             if sign is not None and len(operands) == 2:
-                nested = [isinstance(child, Derived) and child.function in INFIX for _, child in node.children()]
+                nested = [isinstance(child, Derived) and child.function in SIGNS for _, child in node.children()]
                 left, right = [f"({text})" if inner else text for text, inner in zip(operands, nested, strict=True)]
                 return f"{left} {sign} {right}"
             if node.function is operator.neg:
-                return f"-{operands[0]}"
+                return f"-({operands[0]})" if isinstance(node.operands[0], Derived) else f"-{operands[0]}"
+            if node.function is size_at:
+                return f"{operands[0]}[{operands[1]}]"
             name = getattr(node.function, "__name__", "function")
             return f"{'f' if name == '<lambda>' else name}({', '.join(operands)})"
         case list() | tuple():
             return f"({', '.join([formula(site.child(f'[{i}]', child)) for i, child in enumerate(node)])})"
+    if isinstance(node, Node):
+        return re.split(r"[.\[\]]+", site.place.rstrip("]"))[-1] or type(node).__name__
     return show(node)
 
 
@@ -319,6 +327,8 @@ def is_small(node: Any) -> bool:
         return is_small(node.node)
     if isinstance(node, Permute | Subset):
         return all([is_small(member) for member in node.members.values()])
+    if isinstance(node, Derived):
+        return all([is_small(child) for _, child in node.children()])
     if isinstance(node, Mapping):
         return all([is_small(value) for value in node.values()])
     if isinstance(node, list | tuple):

@@ -25,6 +25,7 @@ STYLES = {
     "title": Style(12, 17, bold=True),
     "text": Style(11, 15),
     "note": Style(10, 14),
+    "place": Style(10, 14),
     "shape": Style(10, 15),
     "decision": Style(11, 16, bold=True),
     "path": Style(10, 14),

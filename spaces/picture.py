@@ -23,8 +23,8 @@ class Line:
     """A line of text.
 
     Attributes:
-        style: "title", "text", "note" (small, grey), "shape" (what leaves the box), "decision", "path" (of the
-            decision above it), or "use" (of a decision that is shown elsewhere).
+        style: "title", "text", "note" (small, grey), "place" (where it stands), "shape" (what leaves the box),
+            "decision", "path" (of the decision above it), or "use" (of a decision that is shown elsewhere).
     """
 
     text: str
@@ -64,7 +64,7 @@ class Block:
     Attributes:
         id: the kind and the place; unique in the diagram.
         kind: "part" (named), "module", "residual", "branches", "graph", "edge", "repeat", "choice", "option",
-            "optional", "permute", "subset", "lazy", "shared", "scope", "values" or "definition".
+            "optional", "permute", "subset", "lazy", "derived", "shared" or "definition".
         lines: its heading.
     """
 
@@ -158,7 +158,8 @@ def likeness(node: Shown, shapes: bool = True) -> Hashable:
     Args:
         shapes: whether what leaves a box counts.
     """
-    lines = tuple([(line.text, line.style) for line in node.lines if shapes or line.style != "shape"])
+    unread = ("place",) if shapes else ("place", "shape")
+    lines = tuple([(line.text, line.style) for line in node.lines if line.style not in unread])
     if isinstance(node, Box):
         return (node.kind, lines)
     number = {inside.id: i for i, inside in enumerate(node.flow.nodes)}
