@@ -349,7 +349,7 @@ class Driver:
                         num_reused=self.num_reused,
                     )
                 )
-            if submitted == ended and not self.orphans and (exhausted or self.num_trials >= target):
+            if submitted == ended and (exhausted or self.num_trials >= target):
                 return
             # Where a proposal needed no evaluation, a worker is free for the next one at once.
             outcomes = executor.wait(patient=exhausted or len(jobs) >= wanted)

@@ -18,6 +18,10 @@ from reuse_studies import Counting, Listed, ListedSearch, query, sources, twins
 
 from archsearch import nn, schema
 from archsearch.errors import SpaceError, StudyError
+from archsearch.evaluation import Evaluator
+from archsearch.executor import InlineExecutor
+from archsearch.interrupts import Interrupts
+from archsearch.job import Outcome
 from archsearch.reuse import carried_over, value_labels
 from archsearch.searchers.contract import Pending, Problem, Proposal, Told
 from archsearch.searchers.exhaustive import ExhaustiveSearch
@@ -118,6 +122,20 @@ def test_the_search_hears_of_what_was_not_evaluated(store: Path) -> None:
         assert (told.state, told.objectives, told.metrics) == ("done", trial.metrics, trial.metrics)
         assert (told.cost == 0) == (trial.reused_from is not None)
     assert sum(told.cost == 0 for told in heard) == 2
+
+
+def test_a_free_worker_is_not_kept_waiting(store: Path) -> None:
+    class Hands(InlineExecutor):
+        def wait(self, patient: bool = True) -> list[Outcome]:
+            waits.append(patient)
+            return super().wait(patient)
+
+    waits: list[bool] = []
+    with contextlib.closing(Study(twins(), searcher="exhaustive", store=store)) as study:
+        driver = study.driver()
+        evaluator = Evaluator(study.space, lambda trial: 0.5, study.objectives)
+        driver.run(6, Hands(evaluator, None, driver.deliver, Interrupts()), None)
+    assert waits == [True, True, False, False, True, True]
 
 
 def test_going_on_is_the_same_study(tmp_path: Path) -> None:
@@ -310,15 +328,17 @@ def test_a_run_of_answers_can_be_interrupted(store: Path) -> None:
         "UPDATE trials SET metrics = '{\"accuracy\":1.0}' WHERE number = 2",
         "UPDATE trials SET reused_from = 1 WHERE number = 2",
         "UPDATE trials SET reused_from = 2 WHERE number = 3",
+        "UPDATE trials SET reused_from = 2 WHERE number = 6",
         "UPDATE trials SET reused_from = 77 WHERE number = 2",
         "UPDATE trials SET budget = 2 WHERE number = 0",
         "UPDATE trials SET canonical_id = 'x' WHERE number = 2",
     ],
 )
 def test_a_tampered_answer_does_not_verify(change: str, store: Path) -> None:
-    study = Study(twins(), Counting(), searcher="exhaustive", store=store)
-    study.run(trials=6)
-    assert study.verify() == 6
+    study = Study(twins(third=nn.ReLU()), Counting(), searcher="exhaustive", store=store)
+    study.run(trials=8)
+    assert sources(study) == [None, None, 0, 1, None, None, 0, 1]
+    assert study.verify() == 8
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
         connection.execute(change)
     with pytest.raises(StudyError, match=r"trial \d of study 'study': the record says that its metrics are those of"):
