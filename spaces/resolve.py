@@ -134,7 +134,13 @@ def of_choice(site: Site, node: Choice, answers: Mapping[str, Any]) -> Any:
     answer = own_answer(site, node, answers)
     if node.branches is None:
         return answer
-    return wrap(site, meaning(site.child(f".{answer}", node.branches[answer]), answers))
+    inside = site.child(f".{answer}", node.branches[answer])
+    if inside.chosen is not None:
+        return inside.chosen[0]
+    value = wrap(site, meaning(inside, answers))
+    if inside.closed is not None:
+        inside.chosen = (value,)
+    return value
 
 
 def wrap(site: Site, value: Any) -> Any:
@@ -197,6 +203,7 @@ def of_graph(site: Site, answers: Mapping[str, Any]) -> Dag:
     plan = plan_of(site)
     wiring = plan.wiring(answers)
     joints = []
+    is_value = plan.node.is_value
     for i, ((reader, inside), links) in enumerate(zip(plan.readers, wiring.links, strict=True)):
         if i < plan.num_vertices and i not in wiring.live:
             continue
@@ -211,7 +218,7 @@ def of_graph(site: Site, answers: Mapping[str, Any]) -> Dag:
             merge = as_part(meaning(inside.child(".merge", merge), answers), inside)
         op = inside.child(".op", reader.node)
         operation = meaning(op, answers)
-        if not plan.node.is_value:
+        if not is_value:
             operation = as_part(operation, op)
         joints.append(Joint(reader.name, inside.place, tuple(read), merge, reader.dim, operation))
     num_live = len(wiring.live)

@@ -52,7 +52,7 @@ class Frame:
 class Site:
     """A node at its place."""
 
-    __slots__ = ("children", "closed", "facts", "frame", "node", "owner", "path", "place", "plan", "program")
+    __slots__ = ("children", "chosen", "closed", "facts", "frame", "node", "owner", "path", "place", "plan", "program")
 
     def __init__(self, node: Any, place: str, path: str, frame: Frame, owner: str, facts: FactTable) -> None:
         self.node = node
@@ -67,6 +67,8 @@ class Site:
         self.plan: Any = None
         # What a node with nothing open means, kept after the first time: None, or a tuple of it.
         self.closed: tuple[Any] | None = None
+        # The same as the branch of a Choice, kept with it.
+        self.chosen: tuple[Any] | None = None
 
     def child(self, step: str, node: Any, path_step: str | None = None) -> Site:
         """The site of a child, which adds `step` to the place (and to the path, unless tied)."""

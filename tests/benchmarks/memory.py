@@ -1,7 +1,7 @@
 """Resident memory while a study grows: `PYTHONPATH=tests python -m benchmarks.memory [TRIALS]` (a million by default).
 
 No-op trials of the conditional network (about 19 decisions), in this process, with the record on. Random search
-remembers the id of everything that it tried; the same search without that memory, over a fifth of the trials, shows
+remembers the id of everything that it tried; the same search without that memory, over a tenth of the trials, shows
 what else grows.
 """
 
@@ -77,7 +77,7 @@ def grow(searcher: Searcher, trials: int, steps: int = 10) -> list[tuple[int, in
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    for searcher, count in ((Forgetful(), trials // 5), (Random(), trials)):
+    for searcher, count in ((Forgetful(), trials // 10), (Random(), trials)):
         print(f"{searcher}: no-op trials, memory, time")
         marks = grow(searcher, count)
         (first, before), (last, after) = marks[1], marks[-1]
