@@ -3,8 +3,8 @@
 Whether a vertex is live is known only when everything that may read it has been seen, so it is guessed where
 the vertex begins, and the guess is checked when nothing more can read it. A state holds, for the vertices
 that may still be read, whether each is reached, live, and read by something live: NAS-Bench-101's cell takes
-milliseconds (LANGUAGE.md section 6). What a live vertex decides is multiplied in where it begins to matter;
-only where it mentions names it is carried to the end, as the walk asks it then.
+milliseconds (LANGUAGE.md section 6). What a live vertex decides is counted where the vertex stands: the order in
+which a walk asks makes no difference to the number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from archsearch.spaces.count_values import values_of
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
 from archsearch.spaces.liveness import certainly_live
-from archsearch.spaces.mentions import NOTHING, Context, Keep
+from archsearch.spaces.mentions import Context, Keep
 from archsearch.spaces.nodes import Choice, Lazy, Optional
 from archsearch.spaces.parts import Stands
 from archsearch.spaces.program import num_subsets
@@ -38,7 +38,6 @@ class State(NamedTuple):
         linked: whether something reached leads to it.
         chosen: of a Subset's members, so far.
         joined: whether a vertex that nothing reads goes to the output.
-        later: what is decided at the end.
     """
 
     env: Env
@@ -51,7 +50,6 @@ class State(NamedTuple):
     linked: bool = False
     chosen: int = 0
     joined: bool = False
-    later: tuple[Stands, ...] = ()
 
 
 States = dict[State, Ways]
@@ -86,7 +84,11 @@ class GraphCount:
         self.node = node
         self.context = context
         self.keep = keep
-        self.during = keep.plus(count.mentions.of(node, context))
+        # What is still to come at the reader at hand, and where.
+        self.during = keep
+        self.laters = [keep]
+        for reader in reversed(node.readers):
+            self.laters.append(self.laters[-1].plus(self.mentioned_by(reader)))
         # Where everything is live under all answers there is nothing to guess and to remember.
         self.tracked = not certainly_live(node)
         self.bits = {name: 1 << i for i, name in enumerate(node.vertices)}
@@ -98,9 +100,16 @@ class GraphCount:
         for name, i in last.items():
             self.retired.setdefault(i, []).append(name)
 
+    def mentioned_by(self, reader: Reader) -> Keep:
+        """The keys that a reader mentions; of what settles its edges, also the answers."""
+        mentions = self.count.mentions
+        found = mentions.of_all(reader.parts, self.context)
+        return found.plus(mentions.of_edges(reader, self.context))
+
     def table(self, env: Env) -> Table:
         states: States = {State(env): 1}
         for i, reader in enumerate(self.node.readers):
+            self.during = self.laters[len(self.node.readers) - i]
             states = self.begin(states, reader)
             for item in reader.items:
                 states = self.item(states, reader, item)
@@ -111,20 +120,17 @@ class GraphCount:
         for state, ways in states.items():
             if self.node.unused is not None and self.tracked and not (state.linked or state.joined):
                 continue
-            for after, more in self.count.chain(state.later, self.context, state.env, self.keep).items():
-                add(result, self.count.project(after, self.keep, self.context), multiply(ways, more))
+            add(result, self.count.project(state.env, self.keep, self.context), ways)
         return result
 
     def check(self, states: States) -> None:
         """Give up where there are too many states: those of a graph take longer than others."""
         if self.count.is_over(4 * len(states)):
-            node, count = self.node, self.count
-            carried = {step: part for state in states for step, part in state.later}
-            names = {name for part in carried.values() for name in count.mentions.of(part, self.context).names}
-            raise count.too_hard(
+            names = {name for state in states for name, _ in state.env}
+            raise self.count.too_hard(
                 sorted(names, key=repr)[:8],
-                f"which of the {len(node.vertices)} vertices of a Graph are live must be carried to its end"
-                + (", since these names are used in their operations" if names else ""),
+                f"which of the {len(self.node.vertices)} vertices of a Graph are live must be carried along"
+                + (", and which of these names were reached" if names else ""),
             )
 
     def begin(self, states: States, reader: Reader) -> States:
@@ -211,20 +217,9 @@ class GraphCount:
         return state._replace(linked=True, fed=state.fed | bit if state.here else state.fed)
 
     def decide(self, following: States, state: State, ways: Ways, nodes: tuple[Stands, ...]) -> None:
-        """Add the state with `nodes` decided: now where they mention no names, else at the end."""
-        count, context = self.count, self.context
-        for step, node in nodes:
-            if not count.facts.of(node).open:
-                continue
-            if count.mentions.partners(count.mentions.of(node, context).names, context):
-                state = state._replace(later=(*state.later, (step, node)))
-                continue
-            table = count.ways(node, context, frozenset(), NOTHING)
-            if not table:
-                return
-            (more,) = table.values()
-            ways = multiply(ways, inside(step, more))
-        add_state(following, state, ways)
+        """Add the states in which `nodes`, one after the other, are decided too."""
+        for env, more in self.count.chain(nodes, self.context, state.env, self.during).items():
+            add_state(following, state._replace(env=env), multiply(ways, more))
 
     def end(self, states: States, reader: Reader, retired: list[str]) -> States:
         """Nothing more leads to the reader; `retired` are the vertices that nothing later reads."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from archsearch.spaces.facts import FactTable, children
-from archsearch.spaces.graph import Graph
+from archsearch.spaces.graph import Graph, Reader
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import Lazy, Optional, Repeat, Scope, Shared, Subset
 from archsearch.spaces.require import Require
@@ -97,15 +97,8 @@ class Mentions:
         if isinstance(node, Lazy):
             result = Keep(result.names, result.names)
         if isinstance(node, Graph):
-            # What settles the edges says later what is live.
-            for edge in [
-                edge
-                for reader in node.readers
-                for edge in reader.edges
-                if not isinstance(edge.source, str) or edge.optional
-            ]:
-                settles = self.of(edge.source, context).plus(self.of(edge.node, context))
-                result = result.plus(Keep(settles.names, settles.names))
+            for reader in node.readers:
+                result = result.plus(self.of_edges(reader, context))
         if (
             isinstance(node, Repeat)
             and isinstance(node.times, Node)
@@ -123,6 +116,15 @@ class Mentions:
                 asked = frozenset([base])
                 opens = any([self.facts.of(branch).open for branch in opened_by(node)])
                 result = result.plus(Keep(asked, asked if opens else frozenset()))
+        return result
+
+    def of_edges(self, reader: Reader, context: Context) -> Keep:
+        """The keys that settle which edges lead to a reader: their answers say later what is live."""
+        result = NOTHING
+        for edge in reader.edges:
+            if not isinstance(edge.source, str) or edge.optional:
+                settles = self.of(edge.source, context).plus(self.of(edge.node, context))
+                result = result.plus(Keep(settles.names, settles.names))
         return result
 
     def partners(self, names: Names, context: Context) -> Names:
