@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from archsearch.job import Metrics
@@ -14,7 +11,6 @@ from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.facts import children
 from archsearch.spaces.node import is_scalar
 from archsearch.spaces.nodes import Choice, Derived, Integer, Real
-from archsearch.spaces.resolved import Formula, Leaf
 from archsearch.spaces.space import Space
 from archsearch.spaces.values import is_module
 
@@ -87,52 +83,14 @@ def carried_over(
 
     Returns:
         None where `assignment` is no architecture of the space, or has no such metric, for which its evaluation will
-        say why; and where functions or objects tell the two apart.
+        say why; and where it is another network after all.
     """
     try:
         arch, evaluated = space.architecture(assignment), space.architecture(source)
-        if not is_alike(arch, evaluated):
+        # An id may stand on where an object lies, for want of a better name: now that both are there, it is certain.
+        if arch.canonical_id != evaluated.canonical_id:
             return None
         own = {name: getattr(arch, name) for name in free if metrics[name] == getattr(evaluated, name)}
     except Exception:  # as the evaluation of this trial will raise it, where the record has a place for it
         return None
     return {**metrics, **own}
-
-
-def is_alike(one: Architecture, other: Architecture) -> bool:
-    """Whether two architectures of one canonical id hold the same functions and objects.
-
-    The id knows these by their names, and two closures have one name: `module(scaled(2))` and `module(scaled(3))`.
-    """
-    if one.answers == other.answers:
-        return True
-    pairs = itertools.zip_longest(nameless(one.values), nameless(other.values))
-    return all([a is b for a, b in pairs])
-
-
-def nameless(values: Any) -> list[Any]:
-    """What stands in a resolved structure and is neither plain data nor found by its name, in order."""
-    found: list[Any] = []
-    left = [values]
-    while left:
-        value = left.pop()
-        if isinstance(value, Formula | bytes | str | bool | int | float | None):
-            continue
-        if isinstance(value, Mapping):
-            left.extend(reversed(list(value.values())))
-        elif isinstance(value, list | tuple):
-            left.extend(reversed(value))
-        elif is_dataclass(value) and type(value).__module__ == Leaf.__module__:
-            parts = [getattr(value, field.name) for field in fields(value) if field.name not in ("infer", "shape")]
-            left.extend(reversed(parts))
-        elif not is_importable(value):
-            found.append(value)
-    return found
-
-
-def is_importable(value: Any) -> bool:
-    """Whether the module and the name of a class or function lead to it."""
-    found: Any = sys.modules.get(getattr(value, "__module__", None) or "")
-    for name in getattr(value, "__qualname__", "<locals>").split("."):
-        found = getattr(found, name, None)
-    return found is value

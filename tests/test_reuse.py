@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,14 +210,6 @@ def scaled(by: float) -> Callable[[Any], Any]:
     return lambda x: by * x
 
 
-def same_function() -> Callable[[Any], Any]:
-    return abs
-
-
-class Setting:
-    """An object without equality or a telling repr."""
-
-
 def test_functions_of_one_name_are_told_apart(store: Path) -> None:
     double, tripled = scaled(2), scaled(3)
     space = Space(
@@ -225,8 +218,8 @@ def test_functions_of_one_name_are_told_apart(store: Path) -> None:
                 "twice": module(double),
                 "twice_again": module(double),
                 "triple": module(tripled),
-                "abs": module(same_function()),
-                "abs_again": module(same_function()),
+                "magnitude": module(abs),
+                "magnitude_again": module(abs),
             }
         )
     )
@@ -239,12 +232,36 @@ def test_functions_of_one_name_are_told_apart(store: Path) -> None:
     assert sources(study) == [None] * 6
 
 
-def test_objects_and_closures_that_are_computed_are_told_apart(store: Path) -> None:
-    for name, make in {"closure": scaled, "object": lambda by: Setting()}.items():
-        space = Space({"made": Derived(make, by=Choice([2, 3, 4]))})
+@dataclass(frozen=True)
+class Setting:
+    by: int
+
+
+class Private(Setting):
+    """What pickle refuses, so that nothing but the place in memory tells it from another."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("private")
+
+
+def test_closures_and_objects_that_are_computed(store: Path) -> None:
+    """None that was made for another trial lives on, so that where one lies says nothing."""
+    for name, make, expected in (
+        ("closure", scaled, [None, 0, None]),
+        ("object", Setting, [None, 0, None]),
+        ("private", Private, [None] * 3),
+    ):
+        space = Space({"made": Derived(lambda by, make=make: make(by // 2), by=Choice([2, 3, 4]))})
         study = Study(space, Counting(), searcher="exhaustive", store=store, name=name)
         study.run(trials=3)
-        assert sources(study) == [None] * 3
+        assert sources(study) == expected, name
+        assert study.verify() == 3
+
+
+def test_ids_that_meet_by_chance_answer_nothing() -> None:
+    relu, same, tanh = [{"model": label, "lr": 0.1} for label in ("relu", "same", "tanh")]
+    assert carried_over(twins(), {"accuracy": 0.5}, relu, same, ()) == {"accuracy": 0.5}
+    assert carried_over(twins(), {"accuracy": 0.5}, relu, tanh, ()) is None
 
 
 def test_what_cannot_be_resolved_is_evaluated(store: Path) -> None:
@@ -266,24 +283,27 @@ def test_what_cannot_be_resolved_is_evaluated(store: Path) -> None:
     assert seeing.verify() == blind.verify() == 6
 
 
-def test_free_metrics_are_those_of_the_architecture() -> None:
-    space = Space(Sequential(nn.Linear(Choice([3, 5, 7]))), input_shape=(4,))
-    three, five, _ = [arch.assignment for arch in space.enumerate()]
-    measured = {"accuracy": 0.5, "parameters": 15, "spread": None}
-    assert carried_over(space, measured, three, five, ("parameters",)) == {**measured, "parameters": 25}
-    given = {**measured, "parameters": 7}  # `evaluate` counts its own way
-    assert carried_over(space, given, three, five, ("parameters",)) == given
-    assert carried_over(space, measured, three, {"[0].out_features": 4}, ()) is None
-    assert carried_over(space, {"accuracy": 0.5}, three, five, ("parameters",)) is None
+def returning(metrics: dict[str, float], trial: Trial) -> dict[str, float]:
+    return metrics
 
 
-def test_free_metrics_in_a_study(store: Path) -> None:
-    space = Space(Sequential(nn.Linear(3), Choice({"relu": nn.ReLU(), "same": nn.ReLU()})), input_shape=(4,))
-    study = Study(space, lambda trial: 0.5, {"accuracy": "maximize", "parameters": "minimize"}, "exhaustive", store)
-    study.run(trials=2)
-    assert sources(study) == [None, 0]
-    assert [trial.metrics for trial in study.trials] == [{"accuracy": 0.5, "parameters": 15}] * 2
-    assert study.verify() == 2
+def test_free_metrics_are_those_of_the_architecture(store: Path) -> None:
+    """What only reads zeros is not in the network, and yet its parameters are there; `evaluate` may count otherwise."""
+    dead = Sequential(nn.Zero(), nn.Linear(Choice([5, 7])), nn.Linear(3))
+    space = Space(Parallel(nn.Linear(3), dead, merge="add"), input_shape=(4,))
+    objective = {"accuracy": "maximize", "parameters": "minimize"}
+    counts = [arch.parameters for arch in space.enumerate()]
+    assert counts[0] < counts[1]
+    for name, returned, expected in (
+        ("own", {"accuracy": 0.5, "loss": math.nan}, [{"parameters": n} for n in counts]),
+        ("given", {"accuracy": 0.5, "loss": math.nan, "parameters": 7}, [{"parameters": 7}] * 2),
+    ):
+        evaluate = Counting(partial(returning, returned))
+        study = Study(space, evaluate, objective, "exhaustive", store, name=name)
+        study.run(trials=2)
+        assert evaluate.numbers == [0]
+        assert [trial.metrics for trial in study.trials] == [{"accuracy": 0.5, "loss": None, **own} for own in expected]
+        assert study.verify() == 2
 
 
 def test_a_proposal_that_is_no_architecture_fails_as_it_did(store: Path) -> None:
