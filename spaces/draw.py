@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,9 @@ def write(path: Path, data: bytes) -> None:
     try:
         partial.write_bytes(data)
         partial.replace(path)
-    except OSError as error:
-        raise SpaceError(f"cannot write {clean(str(path))}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SpaceError(f"cannot write {clean(str(path))}: {why}") from error
     finally:
-        if partial.exists():
-            partial.unlink()
+        with suppress(OSError, ValueError):
+            partial.unlink(missing_ok=True)

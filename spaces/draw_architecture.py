@@ -70,7 +70,7 @@ def architecture_diagram(arch: Architecture) -> Diagram:
                 if value is model:
                     flow = shown
                 else:
-                    beside.append(Block(f"part:{key}", "part", (Line(str(key), "title"),), shown))
+                    beside.append(Block(network.fresh(f"part:{key}"), "part", (Line(str(key), "title"),), shown))
             elif value is not None or key:
                 beside.append(value_box(key or "root", value))
         return Diagram(tuple(title), flow, tuple(beside))

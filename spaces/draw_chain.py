@@ -183,8 +183,10 @@ def around(flow: Flow) -> tuple[list[int], list[int]] | None:
 
 
 def past(nodes: list[Measured], flow: Flow, through: list[int], aside: list[int]) -> Arranged:
-    """x + f(x): f from top to bottom, x past it on the right."""
+    """x + f(x): f from top to bottom, x past it on the right; the longer way is the straight one."""
     plus = nodes[-1]
+    if sum([nodes[i].size.height + GAP for i in aside]) > sum([nodes[i].size.height + GAP for i in through]):
+        through, aside = aside, through
     body = columns([nodes[i] for i in [*through, len(nodes) - 1]], Flow())
     arrows = {(arrow.source, arrow.target): arrow for arrow in flow.arrows}
     shift = GAP

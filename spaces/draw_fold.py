@@ -86,7 +86,7 @@ def one_label(block: Block) -> Shown:
     if num_boxes(block) > LONGEST_LABEL or None in texts or not is_chain(block.flow):
         return block
     lines = [*block.lines, *[Line(text) for text in texts if text]]
-    return Box(block.id, "edge", tuple(lines), block.decided, block.facts)
+    return Box(block.id, "edge", tuple(lines), block.decided, {**block.facts, "folded": block})
 
 
 def summary(node: Shown) -> str | None:

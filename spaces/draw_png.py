@@ -28,9 +28,8 @@ def png(page: Page) -> bytes:
         figures = importlib.import_module("matplotlib.figure")
         canvases = importlib.import_module("matplotlib.backends.backend_agg")
     except ImportError as error:
-        raise SpaceError(
-            "a .png needs matplotlib: `pip install matplotlib`; .svg, .dot and .mermaid need nothing"
-        ) from (error)
+        needs = "a .png needs matplotlib (pip install matplotlib); .svg, .dot and .mermaid need nothing"
+        raise SpaceError(f"{needs} ({error})") from error
     figure = figures.Figure(figsize=(page.width / 96, page.height / 96), facecolor=PAGE[0])
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

@@ -86,11 +86,12 @@ def pieces(word: str, style: str, widest: float) -> list[str]:
         return [word]
     found = [""]
     for part in re.findall(r"[^.]+\.?|\.", word):
-        length = max(1, int(len(part) * widest / max(text_width(part, style), 1.0)))
-        for piece in [part[i : i + length] for i in range(0, len(part), length)]:
-            if found[-1] and text_width(found[-1] + piece, style) > widest:
+        if found[-1] and text_width(found[-1] + part, style) > widest:
+            found.append("")
+        for character in part:
+            if found[-1] and text_width(found[-1] + character, style) > widest:
                 found.append("")
-            found[-1] += piece
+            found[-1] += character
     return found
 
 
