@@ -43,8 +43,8 @@ class Study:
     `canonical_id`, budget and parent) is not evaluated: it is recorded as done with the metrics of that one, says so
     (`reused_from`), takes no worker, and counts as a trial. Where that network is being evaluated, the trial waits
     for the outcome. Failed evaluations answer nothing: whether they would fail again cannot be known, so the next trial
-    of that network is evaluated. What `evaluate` does is taken to depend on the network, the values and the labels
-    of values alone; where it is noisy and should be repeated, give `reuse=False`.
+    of that network is evaluated. What `evaluate` gives is taken to depend on the network, the values and the labels
+    of values alone; where it is noisy and should be repeated, or has been changed since, give `reuse=False`.
 
     Args:
         space: what could be.

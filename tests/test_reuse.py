@@ -31,7 +31,7 @@ from archsearch.spaces.modules import module
 from archsearch.spaces.nodes import Choice, Derived, Integer, Optional, Parallel, Permute, Sequential
 from archsearch.spaces.space import Space
 from archsearch.study import Study
-from archsearch.trial import TrialRecord
+from archsearch.trial import Trial, TrialRecord
 
 SPACES: dict[str, Space] = {
     "labels": twins(),
