@@ -25,7 +25,8 @@ def wiring(vertices: int = 5, max_edges: int = 9) -> Graph:
     for i in range(1, vertices + 1):
         inside[f"v{i}"] = Vertex(Choice(OPERATIONS), inputs=Subset(list(names)))
         names.append(f"v{i}")
-    return Graph(inside, inputs="input", outputs=Subset(names), max_edges=max_edges)
+    # What reaches the output is a set: `merge` only says that its order does not tell cells apart.
+    return Graph(inside, inputs="input", outputs=Subset(names), merge="add", max_edges=max_edges)
 
 
 def conv_bn_relu(channels: int, kernel: int) -> Sequential:

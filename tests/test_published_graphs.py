@@ -177,7 +177,14 @@ def test_nasbench101_learns() -> None:
         train_one_step(space.sample(random.Random(seed)), torch.randn(4, 3, 8, 8))
 
 
+@pytest.mark.parametrize(("inside", "distinct"), [(1, 1 + 6), (2, 1 + 6 + 84), (3, 1 + 6 + 84 + 2_441)])
+def test_nasbench101_has_its_published_numbers_of_smaller_cells(inside: int, distinct: int) -> None:
+    """By number of vertices the benchmark has 1, 6, 84, 2,441, 62,010 and 359,082 cells."""
+    assert Space(nasbench101.wiring(inside)).distinct() == distinct
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_nasbench101_has_its_published_number_of_distinct_cells() -> None:
     assert Space(nasbench101.wiring()).distinct() == 423_624
 
