@@ -152,7 +152,12 @@ def disagreement(settled: Settled) -> BuildError:
         if first[0] != structure:
             here = describe(Settled(once.part, sized.children[0]))
             differ = [step for step in {**first[2], **here} if first[2].get(step) != here.get(step)]
-            step = differ[0] if differ else ""
+            if not differ:
+                return BuildError(
+                    f"Shared({once.key!r}, weights=True) is one module, but its parts are put together in one way at "
+                    f"{first[1] or 'root'} and in another at {place or 'root'}"
+                )
+            step = differ[0]
             return BuildError(
                 f"Shared({once.key!r}, weights=True) is one module, but it would be {first[2].get(step, 'absent')} at "
                 f"{first[1] or 'root'}{step} and {here.get(step, 'absent')} at {place or 'root'}{step}"

@@ -126,19 +126,24 @@ def test_a_graph_met_again_asks_torch_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_names_of_vertices_do_not_matter_and_those_of_outputs_do() -> None:
     def graph(
-        place: str, names: Sequence[str], outputs: Sequence[str] = ("",), order: int = 1, dim: int | None = None
+        place: str,
+        names: Sequence[str],
+        outputs: Sequence[str] = ("",),
+        order: int = 1,
+        dim: int | None = None,
+        reads: str = "",
     ) -> int | None:
         x, a, b = names
         ends = tuple([Joint(name, f"{place}.o", (Link(b, None), Link(x, None)), "concat", dim) for name in outputs])
-        links = (Link(x, at(f"{place}.{b}.{x}", nn.Linear(8))), Link(a, None))[::order]
+        links = (Link(x, at(f"{place}.{b}.{x}", nn.Linear(8))), Link(reads or a, None))[::order]
         first = Joint(a, f"{place}.{a}", (Link(x, None),), "add", None, at(f"{place}.{a}.op", nn.Tanh()))
         return number(Dag(place, (x,), (first, Joint(b, f"{place}.{b}", links, "add", None)), ends))
 
     same = graph("p", "xab")
     assert same == graph("q", "stu") == graph("p", "xab")
     others = [graph("p", "xab", ("a",)), graph("p", "xab", ("b",)), graph("p", "xab", ("a", "b"))]
-    others += [graph("p", "xab", order=-1), graph("p", "xab", dim=1)]
-    assert len({same, *others}) == 6
+    others += [graph("p", "xab", order=-1), graph("p", "xab", dim=1), graph("p", "xab", reads="x")]
+    assert len({same, *others}) == 7
 
 
 def test_what_is_inside() -> None:
@@ -312,6 +317,41 @@ ERRORS: dict[str, tuple[Part, list[Tensor], str]] = {
 def test_errors(part: Part, inputs: list[Tensor], message: str) -> None:
     with pytest.raises((ShapeError, BuildError), match=message):
         settle(part, inputs)
+
+
+def wired(
+    dim: int = 1, merge: str = "add", op: Part = None, reads: tuple[str, ...] = ("a", "b"), names: str = "ab"
+) -> Once:
+    a, b = names
+    joints = (
+        vertex(f"g.{a}", "x", "x", merge="concat", dim=dim),
+        vertex(f"g.{b}", a),
+        vertex("g.c", *reads, merge=merge, op=op),
+    )
+    return Once("k", graph(*joints))
+
+
+OTHERS: dict[str, Once] = {
+    "dim": wired(dim=2),
+    "merge": wired(merge="mul"),
+    "operation": wired(op=at("g.c.op", nn.Tanh())),
+    "number": wired(reads=("a", "b", "b")),
+    "source": wired(reads=("a", "a")),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_one_module_is_wired_in_one_way(other: Once) -> None:
+    def both(second: Once) -> Settled:
+        return settle(Branches("", (wired(), second), Leaf("merge", first_of, {}, {})), [Tensor(4, 4)])
+
+    assert both(wired(reads=("s", "t"), names="st")).output == Tensor(8, 4)
+    with pytest.raises(BuildError, match=r"'k'.*(put together in one way at g and in another at g|absent at g)"):
+        both(other)
+
+
+def first_of(*values: torch.Tensor) -> torch.Tensor:
+    return values[0]
 
 
 def test_named_outputs_at_the_end_of_a_model() -> None:
