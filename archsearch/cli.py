@@ -98,20 +98,23 @@ def parser() -> Parser:
     space = command(
         "space",
         "look at a search space",
-        "Look at a search space: list its decisions, count it exactly, sample it, or show one architecture.",
+        "Look at a search space: list its decisions, count it exactly, sample it, show one architecture, or draw.",
     )
     space.add_argument("space", metavar="FILE", help="a Python file that defines `space`, or a ready-made space")
     space.add_argument(
         "action",
         nargs="?",
-        choices=["list", "count", "sample", "show"],
+        choices=["list", "count", "sample", "show", "draw"],
         default="list",
         metavar="ACTION",
-        help="list (default), count, sample, or show",
+        help="list (default), count, sample, show, or draw",
     )
     space.add_argument("--seed", metavar="K", type=int, default=0, help="the seed of `sample` (default 0)")
     space.add_argument("--json", action="store_true", help="`sample`: the answers as JSON, as `show` reads them")
-    space.add_argument("--assignment", metavar="JSON", help="`show`: the file with the architecture's answers")
+    space.add_argument("--assignment", metavar="JSON", help="`show`, `draw`: the file with the architecture's answers")
+    space.add_argument(
+        "--out", metavar="FILE", help="`draw`: the file, .svg, .png (needs matplotlib), .dot or .mermaid"
+    )
     return top
 
 

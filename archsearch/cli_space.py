@@ -1,4 +1,4 @@
-"""`archsearch space`: list, count, sample or show what a space holds."""
+"""`archsearch space`: list, count, sample, show or draw what a space holds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 
 from archsearch.errors import AssignmentError, UsageError
 from archsearch.loading import find_space
+from archsearch.spaces.space import Architecture, Space
 
 
 def space(arguments: argparse.Namespace) -> int:
-    """Answer one question about the space that `arguments.space` names, on stdout."""
-    if arguments.assignment is not None and arguments.action != "show":
-        raise UsageError(f"--assignment goes with `archsearch space {arguments.space} show`")
+    """Answer one question about the space that `arguments.space` names, on stdout, or draw it."""
+    if arguments.assignment is not None and arguments.action not in ("show", "draw"):
+        raise UsageError(f"--assignment goes with `archsearch space {arguments.space} show`, or `draw`")
+    if (arguments.out is not None) != (arguments.action == "draw"):
+        raise UsageError("`draw` needs --out FILE.svg" if arguments.out is None else "--out goes with `draw`")
     if arguments.action == "show" and arguments.assignment is None:
         raise UsageError("`show` needs --assignment FILE.json, such as `archsearch best --out DIR` writes")
     found = find_space(arguments.space)
@@ -32,12 +35,23 @@ def space(arguments: argparse.Namespace) -> int:
             arch = found.sample(random.Random(arguments.seed))
             print(json.dumps(dict(arch.assignment), indent=2) if arguments.json else arch)
         case "show":
-            answers = read_assignment(Path(arguments.assignment))
-            try:
-                print(found.architecture(answers))
-            except AssignmentError as error:
-                raise UsageError(f"{arguments.assignment}: {error}") from error
+            print(architecture(found, arguments.assignment))
+        case "draw":
+            drawn = None if arguments.assignment is None else architecture(found, arguments.assignment)
+            found.draw(arguments.out, drawn)
     return 0
+
+
+def architecture(space: Space, path: str) -> Architecture:
+    """The architecture of the answers in a JSON file.
+
+    Raises:
+        UsageError: they cannot be read, or are not one of the space's.
+    """
+    try:
+        return space.architecture(read_assignment(Path(path)))
+    except AssignmentError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def read_assignment(path: Path) -> dict[str, Any]:

@@ -52,8 +52,8 @@ SIGNS = frozenset([*INFIX, operator.neg])
 def options_text(decision: Decision) -> str:
     """What may be answered, in a few characters.
 
-    >>> options_text(Options((16, 32))), options_text(IntegerRange(1, 4)), options_text(Options(tuple(range(100))))
-    ('16 | 32', '1 to 4', '0 | 1 | 2 | 3 | 4 | … | 99 (100 options)')
+    >>> options_text(BOOLEAN), options_text(IntegerRange(1, 4))
+    ('yes | no', '1 to 4')
     """
     if isinstance(decision, IntegerRange | RealRange):
         return decision.text()

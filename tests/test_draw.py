@@ -20,6 +20,7 @@ from random_spaces import make_space
 
 import archsearch as A
 from archsearch import nn
+from archsearch.cli import main
 from archsearch.errors import SpaceError
 from archsearch.spaces.draw import content, picture
 from archsearch.spaces.draw_architecture import architecture_diagram
@@ -532,3 +533,31 @@ def test_an_empty_flow_has_a_page() -> None:
     page = lay_out(Diagram((Line("nothing", "title"),), Flow()))
     assert page.width > 0
     assert [text.line.text for text in page.texts] == ["nothing"]
+
+
+# The command line
+
+
+def test_archsearch_space_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tiny.py"
+    file.write_text(
+        "import archsearch as A\nfrom archsearch import nn\n"
+        "space = A.Space(A.Sequential(nn.Linear(A.Choice([4, 8])), nn.ReLU()), input_shape=(3,))\n",
+        encoding="utf-8",
+    )
+    answers = tmp_path / "answers.json"
+    answers.write_text('{"assignment": {"[0].out_features": 8}}', encoding="utf-8")
+    assert main(["space", str(file), "draw", "--out", str(tmp_path / "space.svg")]) == 0
+    assert "out_features: 4 | 8" in (tmp_path / "space.svg").read_text(encoding="utf-8")
+    arch = ["--assignment", str(answers), "--out", str(tmp_path / "arch.svg")]
+    assert main(["space", str(file), "draw", *arch]) == 0
+    assert "out_features=8" in (tmp_path / "arch.svg").read_text(encoding="utf-8")
+    assert capsys.readouterr() == ("", "")
+    for words, said in (
+        (["draw"], "`draw` needs --out FILE.svg"),
+        (["count", "--out", "x.svg"], "--out goes with `draw`"),
+        (["draw", "--out", "x.gif"], "a drawing ends in .svg"),
+        (["draw", "--out", str(tmp_path / "no" / "x.svg")], "cannot write"),
+    ):
+        assert main(["space", str(file), *words]) != 0
+        assert said in capsys.readouterr().err
