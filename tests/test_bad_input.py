@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.cli import main
+from archsearch.schema import VERSION
 
 GOOD = """
 import archsearch as A
@@ -143,7 +144,7 @@ def test_a_store_from_a_newer_version(folder: Path, capsys: pytest.CaptureFixtur
     with sqlite3.connect(folder / "runs.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     for words in (["run", "good.py", "--trials", "3"], ["studies"], ["best"]):
-        assert "has schema version 99, but this archsearch knows 1" in refusal(capsys, *words)
+        assert f"has schema version 99, but this archsearch knows {VERSION}" in refusal(capsys, *words)
     assert studies(folder / "runs.db") == [("good", 2)]
 
 
