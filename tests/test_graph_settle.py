@@ -39,7 +39,7 @@ from archsearch.spaces.modules import module
 from archsearch.spaces.nodes import Choice, Lazy, Optional, Sequential, Shared, Subset
 from archsearch.spaces.resolved import Branches, Chain, Dag, Joint, Leaf, Link, Once, Part, Skip
 from archsearch.spaces.settle import settle
-from archsearch.spaces.settled import describe
+from archsearch.spaces.settled import Settled, describe
 from archsearch.spaces.sized import number
 from archsearch.spaces.space import Space
 from archsearch.spaces.tensor import Tensor
@@ -320,7 +320,11 @@ def test_errors(part: Part, inputs: list[Tensor], message: str) -> None:
 
 
 def wired(
-    dim: int = 1, merge: str = "add", op: Part = None, reads: tuple[str, ...] = ("a", "b"), names: str = "ab"
+    dim: int = 1,
+    merge: str = "add",
+    op: Part = None,
+    reads: tuple[str, ...] = ("a", "b"),
+    names: tuple[str, str] = ("a", "b"),
 ) -> Once:
     a, b = names
     joints = (
@@ -345,7 +349,7 @@ def test_one_module_is_wired_in_one_way(other: Once) -> None:
     def both(second: Once) -> Settled:
         return settle(Branches("", (wired(), second), Leaf("merge", first_of, {}, {})), [Tensor(4, 4)])
 
-    assert both(wired(reads=("s", "t"), names="st")).output == Tensor(8, 4)
+    assert both(wired(reads=("s", "t"), names=("s", "t"))).output == Tensor(8, 4)
     with pytest.raises(BuildError, match=r"'k'.*(put together in one way at g and in another at g|absent at g)"):
         both(other)
 
