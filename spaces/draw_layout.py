@@ -108,7 +108,7 @@ def arranged(flow: Flow, tallest: float = TALLEST) -> Arranged:
     if order is not None:
         return columns([nodes[i] for i in order], flow, tallest)
     ways = around(flow)
-    if ways is not None:
+    if ways is not None and len(named_inputs(flow)) < 2:
         return past(nodes, flow, *ways)
     return in_layers(nodes, flow)
 

@@ -343,7 +343,7 @@ class Parts(Ids):
         for step, member, path, asked in subset_members(site, node):
             own = Lines()
             if asked:
-                self.values.decision(own, "" if step[0] == "[" else step[1:], BOOLEAN, path)
+                self.values.decision(own, "" if step[0] == "[" else step[1:], BOOLEAN, path, "present: ")
             shown = self.option(member, "")
             lines, made = (*own.lines, *shown.lines), (*own.decided, *shown.decided)
             inside.append(replace(shown, lines=lines, decided=made))

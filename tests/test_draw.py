@@ -29,7 +29,22 @@ from archsearch.spaces.draw_layers import GAP, Size, crossings, layered, nondecr
 from archsearch.spaces.draw_layout import lay_out
 from archsearch.spaces.draw_show import leaves_in
 from archsearch.spaces.draw_words import HANGING, STYLES, broken, text_width
-from archsearch.spaces.picture import TIMES, Area, Block, Box, Diagram, Flow, Line, Page, Route, Shown, Text, shown_in
+from archsearch.spaces.picture import (
+    IN,
+    TIMES,
+    Area,
+    Block,
+    Box,
+    Diagram,
+    Flow,
+    Line,
+    Page,
+    Route,
+    Shown,
+    Text,
+    named_inputs,
+    shown_in,
+)
 from archsearch.spaces.resolved import Chain, Dag, Leaf, Part
 from archsearch.spaces.text import list_decisions
 
@@ -366,6 +381,27 @@ def test_ordering_never_adds_crossings() -> None:
         found = ordered(spots, 3)
         assert [sorted(row) for row in found] == rows
         assert crossings(spots, found) <= crossings(spots, rows)
+
+
+def test_each_of_several_inputs_enters_where_it_is_read() -> None:
+    """A block of several inputs takes each where its own arrow goes on inside."""
+    several = 0
+    for diagram in pictures("two_inputs"):
+        page = lay_out(diagram)
+        blocks = {area.node.id: n for n, area in enumerate(page.areas) if isinstance(area.node, Block)}
+        for id, number in blocks.items():
+            block = page.areas[number].node
+            assert isinstance(block, Block)
+            inputs = named_inputs(block.flow)
+            entering = [r for r in page.routes if r.arrow.target == id and r.inside == page.areas[number].inside]
+            if len(inputs) < 2 or len(entering) != len(inputs):
+                continue
+            several += 1
+            inside = [r for r in page.routes if r.inside == number and r.arrow.source == IN]
+            assert [r.arrow.target for r in inside] == inputs
+            for outer, inner in zip(entering, inside, strict=True):
+                assert abs(outer.points[-1][0] - inner.points[0][0]) < 0.01
+    assert several == 2
 
 
 # Lines
