@@ -79,7 +79,7 @@ def versions(*names: str) -> str:
 
 
 def picture(name: str, title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> None:
-    """Bars on a logarithmic scale, one panel a group, into `pictures/NAME.png`; needs matplotlib."""
+    """Bars, one panel a group, logarithmic where they differ much, into `pictures/NAME.png`; needs matplotlib."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -93,7 +93,8 @@ def picture(name: str, title: str, unit: str, groups: Mapping[str, Mapping[str, 
         panel.bar_label(
             drawn, [f"{bars[bar]:,.0f}" if bars[bar] >= 10 else f"{bars[bar]:.2g}" for bar in names], padding=2
         )
-        panel.set_xscale("log")
+        if max(bars.values()) > 20 * min(bars.values()):
+            panel.set_xscale("log")
         panel.margins(x=0.3)
         panel.set_title(group, fontsize=10)
         panel.tick_params(labelsize=8)
