@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsearch.spaces.count_values import values_of
 from archsearch.spaces.decisions import typed
-from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
+from archsearch.spaces.edges import Edge, Group, Reader, may_be_none
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.liveness import certainly_live
 from archsearch.spaces.mentions import Context, Keep
 from archsearch.spaces.nodes import Choice, Lazy, Optional

@@ -10,7 +10,8 @@ from typing import Protocol
 from archsearch.spaces.decisions import BOOLEAN
 from archsearch.spaces.draw_architecture import named
 from archsearch.spaces.draw_values import Lines, Values, some_of, subset_members, subset_text
-from archsearch.spaces.graph import Graph, Group, Reader
+from archsearch.spaces.edges import Group, Reader
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node
 from archsearch.spaces.picture import IN, MERGES, OUT, Arrow, Block, Box, Decided, Flow, Line, Shown
 from archsearch.spaces.sites import Site, join

@@ -14,7 +14,9 @@ from archsearch.errors import Infeasible
 from archsearch.spaces.decisions import Decision, Options
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.graph_guide import GraphGuide
-from archsearch.spaces.program import Answers, Compiler, Constraint, Step
+from archsearch.spaces.program import Compiler
+from archsearch.spaces.require import Constraint
+from archsearch.spaces.steps import Answers, Step
 from archsearch.spaces.walk import open_step
 from archsearch.spaces.wiring import Plan, Refused
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archsearch.spaces.decisions import Decision, Options
-from archsearch.spaces.graph import Graph, may_be_none
+from archsearch.spaces.edges import may_be_none
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.nodes import Choice, Optional
 from archsearch.spaces.resolve import own_path
 from archsearch.spaces.sites import Site

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import BOOLEAN
-from archsearch.spaces.graph import may_be_none
+from archsearch.spaces.edges import may_be_none
 from archsearch.spaces.graph_guide import GraphGuide, impossible
 from archsearch.spaces.nodes import Choice, Lazy, Optional
 from archsearch.spaces.sites import Site
+from archsearch.spaces.steps import ASK, TURN, Answers, Program, Programs, Step
 from archsearch.spaces.wiring import Plan, Refused, Slot, plan_of
 
 if TYPE_CHECKING:
-    from archsearch.spaces.program import Answers, Compiler, Program, Step
+    from archsearch.spaces.program import Compiler
 
 # The indices of the live vertices, and of the slots whose edges have something left to decide.
 Live = tuple[tuple[int, ...], tuple[int, ...]]
@@ -26,8 +27,6 @@ Live = tuple[tuple[int, ...], tuple[int, ...]]
 
 def compile_graph(compiler: Compiler, site: Site, steps: list[Step], level: int) -> None:
     """Append the steps of a Graph."""
-    from archsearch.spaces.program import ASK, TURN, Programs, Step
-
     plan = plan_of(site)
     if not plan.infallible and not GraphGuide(plan).has_completion():
         raise SpaceError(f"{site.place or 'root'}: {impossible(plan.node)}")
@@ -96,8 +95,6 @@ def wire(compiler: Compiler, plan: Plan, steps: list[Step]) -> None:
 
 def compile_presence(compiler: Compiler, plan: Plan, site: Site, steps: list[Step], level: int) -> None:
     """What settles whether the operation of an edge is None."""
-    from archsearch.spaces.program import Programs
-
     node = site.node
     if not may_be_none(node) or node is None:
         return
@@ -155,8 +152,6 @@ def compile_live(compiler: Compiler, plan: Plan, live: Live, steps: list[Step], 
 
 def compile_left(compiler: Compiler, site: Site, steps: list[Step], level: int) -> None:
     """What an edge decides beyond whether it is there; answers that settled that lead to it once more."""
-    from archsearch.spaces.program import Programs
-
     node = site.node
     if not left_open(compiler, node):
         return

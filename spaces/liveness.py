@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
+from archsearch.spaces.edges import Edge, Group, Reader, may_be_none
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.nodes import Choice, Optional
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from archsearch.spaces.edges import Reader
 from archsearch.spaces.facts import FactTable, children
-from archsearch.spaces.graph import Graph, Reader
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import Lazy, Optional, Repeat, Scope, Shared, Subset
 from archsearch.spaces.require import Require

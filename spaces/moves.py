@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import Infeasible, SingleArchitecture
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.decisions import Decision, typed
-from archsearch.spaces.program import Answers
+from archsearch.spaces.steps import Answers
 from archsearch.spaces.walk import Decide
 from archsearch.spaces.wiring import Refused
 

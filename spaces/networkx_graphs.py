@@ -15,7 +15,8 @@ from archsearch.spaces.describe import describe_decision
 from archsearch.spaces.draw_architecture import architecture_diagram
 from archsearch.spaces.draw_flat import boxes_in, links
 from archsearch.spaces.draw_space import space_diagram
-from archsearch.spaces.graph import Edge, Graph, Group, Vertex
+from archsearch.spaces.edges import Edge, Group
+from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.picture import Flow
 from archsearch.spaces.tensor import Tensor
 
@@ -154,7 +155,7 @@ def renamed(source: Any, names: Names) -> Any:
     return names.get(source, source) if isinstance(source, Hashable) else source
 
 
-def graph_to_networkx(graph: Graph) -> networkx.MultiDiGraph[str]:
+def graph_to_networkx(graph: Graph) -> networkx.DiGraph[str]:
     """A Graph as networkx; `from_networkx` of it is the same Graph where no source is decided.
 
     Edges that a decision chooses from are all there, with `decided=True`. It is a DiGraph, or a MultiDiGraph where a

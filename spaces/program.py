@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.decisions import BOOLEAN, Decision, IntegerRange, Options
+from archsearch.spaces.decisions import BOOLEAN, Decision, Options
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.graph_program import compile_graph
@@ -35,102 +35,18 @@ from archsearch.spaces.nodes import (
     Subset,
     check_count,
 )
-from archsearch.spaces.require import Require
+from archsearch.spaces.require import Constraint
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, resolve
 from archsearch.spaces.sites import Frame, Site, join
 from archsearch.spaces.skeleton import skeleton
+from archsearch.spaces.steps import ASK, ENTER, TURN, Answers, Program, Programs, Step
 from archsearch.spaces.wiring import Plan
 
-ASK, TURN, ENTER = 0, 1, 2
 # Nested structure is compiled this deep at once; what is deeper becomes a step of its own, so that no
 # nesting is too deep for the stack.
 MAX_NESTING = 64
 # A grammar can have endlessly many places: past this many the remembered sites are dropped.
 MAX_SITES = 1_000_000
-
-Answers = dict[str, Any]
-Program = tuple[Any, ...]
-
-
-class Programs(dict[Any, Program]):
-    """What each answer opens, made when first reached."""
-
-    __slots__ = ("make",)
-
-    def __init__(self, make: Callable[[Any], Program]) -> None:
-        super().__init__()
-        self.make = make
-
-    def __missing__(self, key: Any) -> Program:
-        program = self[key] = self.make(key)
-        return program
-
-
-class Step:
-    """One step of a walk.
-
-    ASK: `decision` is asked at `path` (not again, where `shared` and answered); `programs[answer]` follows.
-    TURN: `key(answers)` says which of `programs` follows; `reads` are the paths that it depends on (None: not
-    known before they are asked). `widest` is the key, where there is one, whose program holds all others.
-    ENTER: a Shared; `programs[None]` follows at the first use, nothing at a second.
-    """
-
-    __slots__ = ("decision", "key", "kind", "path", "programs", "reads", "shared", "site", "widest")
-
-    def __init__(
-        self,
-        kind: int,
-        site: Site,
-        path: str,
-        decision: Decision | None = None,
-        shared: bool = False,
-        programs: Programs | None = None,
-        key: Callable[[Answers], Any] | None = None,
-        reads: tuple[str, ...] | None = (),
-        widest: Any = None,
-    ) -> None:
-        self.kind = kind
-        self.site = site
-        self.path = path
-        self.decision = decision
-        self.shared = shared
-        self.programs = programs
-        self.key = key
-        self.reads = reads
-        self.widest = widest
-
-    def entry(self) -> tuple[Any, ...]:
-        """The step as the fast sampler reads it: options is None where drawing is not plain."""
-        d = self.decision
-        plain = self.kind == ASK and not self.shared
-        if plain and isinstance(d, Options) and d.chance is None:
-            return (self.path, tuple(d.options), len(d.options), self.programs, self)
-        if plain and isinstance(d, IntegerRange) and not d.log:
-            return (self.path, d.options, d.size, self.programs, self)
-        return (self.path, None, 0, self.programs, self)
-
-
-class Constraint:
-    """A Require at its place: over the decisions at `paths`."""
-
-    __slots__ = ("paths", "require")
-
-    def __init__(self, require: Require, paths: tuple[str, ...]) -> None:
-        self.require = require
-        self.paths = paths
-
-    def allows(self, answers: Mapping[str, Any]) -> bool:
-        """Whether the answers are allowed; a constraint whose paths are not all answered is not checked."""
-        values = []
-        for path in self.paths:
-            if path not in answers:
-                return True
-            values.append(answers[path])
-        return bool(self.require.function(*values))
-
-    def text(self) -> str:
-        function = getattr(self.require.function, "__name__", repr(self.require.function))
-        return f"{'require' if function == '<lambda>' else function}({', '.join(self.paths)})"
 
 
 class Compiler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from archsearch.errors import SpaceError
@@ -33,6 +33,29 @@ class Require:
     def __repr__(self) -> str:
         function = getattr(self.function, "__name__", repr(self.function))
         return f"Require({', '.join([function, *[repr(name) for name in self.names]])})"
+
+
+class Constraint:
+    """A Require at its place: over the decisions at `paths`."""
+
+    __slots__ = ("paths", "require")
+
+    def __init__(self, require: Require, paths: tuple[str, ...]) -> None:
+        self.require = require
+        self.paths = paths
+
+    def allows(self, answers: Mapping[str, Any]) -> bool:
+        """Whether the answers are allowed; a constraint whose paths are not all answered is not checked."""
+        values = []
+        for path in self.paths:
+            if path not in answers:
+                return True
+            values.append(answers[path])
+        return bool(self.require.function(*values))
+
+    def text(self) -> str:
+        function = getattr(self.require.function, "__name__", repr(self.require.function))
+        return f"{'require' if function == '<lambda>' else function}({', '.join(self.paths)})"
 
 
 def as_requirements(require: Any) -> tuple[Require, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.decisions import Decision, IntegerRange, RealRange
-from archsearch.spaces.program import ASK, ENTER, Program, Step
+from archsearch.spaces.steps import ASK, ENTER, Program, Step
 from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archsearch.spaces.graph import Graph, Group, Reader
+from archsearch.spaces.edges import Group, Reader
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
     Choice,

@@ -19,10 +19,11 @@ from archsearch.spaces.encode import Columns, encode
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
 from archsearch.spaces.node import Node, has_node
-from archsearch.spaces.program import MAX_SITES, Answers, Compiler, Constraint, Program
-from archsearch.spaces.require import as_requirements
+from archsearch.spaces.program import MAX_SITES, Compiler
+from archsearch.spaces.require import Constraint, as_requirements
 from archsearch.spaces.resolve import resolve
 from archsearch.spaces.schema import json_schema
+from archsearch.spaces.steps import Answers, Program
 from archsearch.spaces.tensor import Tensor
 from archsearch.spaces.text import space_text
 from archsearch.spaces.uniform import Uniform, UniformDraws, check_uniform

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.decisions import Decision
 from archsearch.spaces.node import deep_recursion
-from archsearch.spaces.program import ASK, ENTER, Compiler, Step
+from archsearch.spaces.program import Compiler
 from archsearch.spaces.resolved import Branches, Chain, Dag, Formula, Leaf, Link, Once, Skip
+from archsearch.spaces.steps import ASK, ENTER, Step
 
 if TYPE_CHECKING:
     from archsearch.spaces.architecture import Architecture

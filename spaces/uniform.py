@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from archsearch.errors import Infeasible, SpaceError
 from archsearch.spaces.count import Count
-from archsearch.spaces.program import Answers
+from archsearch.spaces.steps import Answers
 from archsearch.spaces.ways import Draw, find_endless, number_of
 
 if TYPE_CHECKING:

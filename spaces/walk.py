@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.spaces.decisions import Decision
-from archsearch.spaces.program import TURN, Answers, Compiler, Program, Step
+from archsearch.spaces.program import Compiler
+from archsearch.spaces.steps import TURN, Answers, Program, Step
 from archsearch.spaces.wiring import Refused
 
 Decide = Callable[[Decision, str], Any]

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.graph import Edge, Graph, Group, Reader, may_be_none
+from archsearch.spaces.edges import Edge, Group, Reader, may_be_none
+from archsearch.spaces.graph import Graph
 from archsearch.spaces.liveness import certainly_live, certainly_valid, entangled
 from archsearch.spaces.nodes import Choice, Lazy, Optional, Subset
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, own_answer, own_path, resolve
