@@ -209,6 +209,9 @@ def check_label(label: object, what: str, branch: object = None) -> None:
         raise SpaceError(f"{label!r} cannot be a label of a {what}: not an identifier; {suggest(label, branch)!r} can")
     if label in RESERVED:
         raise SpaceError(f"{label!r} cannot be a label of a {what}: torch uses the name; {label + '_'!r} can")
+    if label.startswith("_"):
+        other = label.lstrip("_") or "option"
+        raise SpaceError(f"{label!r} cannot be a label of a {what}: names with _ in front are torch's; {other!r} can")
 
 
 def suggest(label: str, branch: object) -> str:

@@ -224,6 +224,7 @@ def test_json_schema_accepts_every_architecture_and_refuses_others() -> None:
     [
         (lambda: Choice({"3x3": nn.Conv2d(8, 3)}), "conv3x3"),
         (lambda: Choice({"train": None}), "torch uses the name"),
+        (lambda: Choice({"_modules": None}), "names with _ in front are torch's; 'modules' can"),
         (lambda: Repeat(nn.ReLU(), [1, 2]), r"Choice\(\[1, 2\]\)"),
         (lambda: Optional(None), "nothing or nothing"),
         (lambda: Choice([nn.ReLU(), nn.ReLU()]), "two options called 'ReLU'"),
