@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,21 +9,19 @@ from typing import Any
 from archsearch.spaces.decisions import BOOLEAN
 from archsearch.spaces.draw_architecture import Ids, joined, step_name
 from archsearch.spaces.draw_graph import GraphFlow
+from archsearch.spaces.draw_lazy import lazy_node
 from archsearch.spaces.draw_options import alike, closed_text, rows
 from archsearch.spaces.draw_show import show
 from archsearch.spaces.draw_values import (
     Lines,
     Values,
     copy_site,
-    decisions_in,
     formula,
     is_small,
-    other_operands,
     some_of,
     subset_members,
     subset_text,
 )
-from archsearch.spaces.facts import function_key
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.nodes import (
@@ -55,12 +52,11 @@ from archsearch.spaces.picture import (
     chained,
 )
 from archsearch.spaces.program import shared_site
-from archsearch.spaces.resolve import expand_lazy, lazy_suffix
 from archsearch.spaces.sites import Site, join
 from archsearch.spaces.values import is_module
 
-# A drawing ends where it would be no use to a reader: so many boxes, expansions of one Lazy, and Lazies in Lazies.
-MOST_BOXES, MOST_EXPANSIONS, DEEPEST = 1_500, 6, 4
+# A drawing of more boxes, or copies that differ by their index, would be no use to a reader.
+MOST_BOXES, MOST_COPIES = 1_500, 64
 
 # Characters of the options that may be explained on an edge or a vertex of a graph; more is said apart.
 SHORT_LIST = 80
@@ -143,7 +139,7 @@ class Parts(Ids):
             case Subset():
                 return self.subset(site, node)
             case Lazy():
-                return self.lazy(site, node)
+                return lazy_node(self, site, node)
             case Scope():
                 return self.scope(site, node)
             case Shared():
@@ -301,9 +297,14 @@ class Parts(Ids):
         most = times
         if isinstance(times, Choice | Integer) and getattr(times, "branches", None) is None:
             most = max(times.decision.options)
-        copies = {f"[{i}]": node.copy(i) for i in range(most if isinstance(most, int) else 1)}
+        shown = min(most if isinstance(most, int) else 1, MOST_COPIES)
+        copies = {f"[{i}]": node.copy(i) for i in range(shown)}
         out.add("copies differ by their index", "note")
-        return self.block("repeat", site, out, chained(self.members(site, copies)))
+        nodes = self.members(site, copies)
+        if shown != most:
+            self.whole = False
+            nodes.append(self.note(site, f"{ELLIPSIS} and so on"))
+        return self.block("repeat", site, out, chained(nodes))
 
     def residual(self, site: Site, node: Residual) -> Block:
         inside = site.child("[0]", node.node)
@@ -375,53 +376,6 @@ class Parts(Ids):
         if not nodes:
             return None
         return replace(self.block("shared", site, out, chained(nodes)), facts=facts)
-
-    def lazy(self, site: Site, node: Lazy) -> Shown | None:
-        if not any([has_node(value) for value in node.arguments.values()]):
-            return self.expansion(site, node, *lazy_suffix(site, node, {}))
-        out = Lines()
-        out.add(f"{show(node.function)}({', '.join(node.arguments)})", "title")
-        large = {name: value for name, value in node.arguments.items() if has_node(value) and not is_small(value)}
-        self.values.arguments(out, site, {n: v for n, v in node.arguments.items() if n not in large})
-        reads: dict[str, Any] = {}
-        for name, value in node.arguments.items():
-            argument = site.child(f".{name}", value)
-            reads.update(decisions_in(argument))
-            large.update({name: value} if any(other_operands(argument, name)) else {})
-        paths = list(reads)
-        products = itertools.product(*[list(reads[path].decision.options) for path in paths])
-        expanded: dict[str, Shown] = {}
-        for answers in [] if large else products:
-            suffix, arguments = lazy_suffix(site, node, dict(zip(paths, answers, strict=True)))
-            if suffix not in expanded and len(expanded) == MOST_EXPANSIONS:
-                break
-            if suffix not in expanded:
-                shown = self.expansion(site, node, suffix, arguments)
-                expanded[suffix] = shown or self.note(site, "identity")
-        else:
-            if not large:
-                return self.block("lazy", site, out, Flow(tuple(expanded.values())))
-        self.whole = False
-        more = self.note(site, f"{ELLIPSIS} and so on, expanded when it is reached")
-        return self.block("lazy", site, out, Flow((*expanded.values(), more)))
-
-    def expansion(self, site: Site, node: Lazy, suffix: str, arguments: dict[str, Any]) -> Shown | None:
-        key = (function_key(node.function), repr(arguments))
-        call = f"{show(node.function)}({', '.join([f'{name}={show(value)}' for name, value in arguments.items()])})"
-        if key in self.expanding or len(self.expanding) >= DEEPEST:
-            self.whole = False
-            again = "as above, and so on" if key in self.expanding else "expanded when it is reached"
-            lines = (Line(call, "title"), Line(f"{ELLIPSIS} {again}", "note"))
-            return Box(self.fresh(site.place + suffix), "reference", lines, facts={"place": site.place})
-        self.expanding.append(key)
-        inside = expand_lazy(site, node, suffix, arguments)
-        if suffix:
-            shown: Shown | None = self.option(inside, call)
-        else:
-            shown = self.node(inside, site.place)
-            shown = None if shown is None else replace(shown, lines=(Line(call, "note"), *shown.lines))
-        self.expanding.pop()
-        return shown
 
     def graph(self, site: Site, node: Graph, parent: str) -> Block:
         out = Lines()

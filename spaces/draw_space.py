@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.draw_architecture import input_boxes
 from archsearch.spaces.draw_parts import Parts
@@ -11,8 +11,8 @@ from archsearch.spaces.draw_show import show
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import deep_recursion
-from archsearch.spaces.nodes import Lazy
-from archsearch.spaces.picture import ELLIPSIS, Arrow, Box, Diagram, Flow, Line, Shown, chained
+from archsearch.spaces.nodes import Lazy, Repeat
+from archsearch.spaces.picture import Arrow, Box, Diagram, Flow, Line, Shown, chained
 from archsearch.spaces.sites import Frame, Site
 from archsearch.spaces.values import is_module
 
@@ -26,7 +26,7 @@ def space_diagram(space: Space) -> Diagram:
         parts = Parts()
         site = Site(space.root, "", "", Frame(), "", FactTable())
         entries = space.root.items() if isinstance(space.root, Mapping) else [("", space.root)]
-        models = [key for key, node in entries if is_module(node) or isinstance(node, Graph | Lazy)]
+        models = [key for key, node in entries if may_be_model(node)]
         model = "model" if "model" in models else models[0] if len(models) == 1 else None
         beside: list[Shown] = []
         flow = Flow()
@@ -47,8 +47,14 @@ def space_diagram(space: Space) -> Diagram:
         return Diagram(tuple(title), flow, (*beside, *parts.keys))
 
 
+def may_be_model(node: Any) -> bool:
+    if isinstance(node, Repeat) and callable(node.node):
+        return is_module(node.copy(0))
+    return is_module(node) or isinstance(node, Graph | Lazy)
+
+
 def heading(parts: Parts) -> Line:
     paths = parts.values.shown
     number = f"{len(paths)}{'' if parts.whole else ' or more'} decision{'' if len(paths) == 1 else 's'}"
-    copies = "; [i] stands for every copy" if any(["[i]" in path or ELLIPSIS in path for path in paths]) else ""
+    copies = "; [i] stands for every copy" if any(["[i]" in path for path in paths]) else ""
     return Line(f"Space of {number}{copies}", "title")

@@ -130,10 +130,7 @@ class Values:
                 self.write(out, site.child(".present", node.node), label)
             case Repeat():
                 self.times(out, site, node, label)
-                if isinstance(node.node, Node) or has_node(node.node):
-                    self.write(out, copy_site(site, node), f"{label}[i]")
-                else:
-                    out.add(f"{label}[i] = {show(node.node)}(i)")
+                self.write(out, copy_site(site, node), f"{label}[i]")
             case Scope():
                 self.write(out, site.inside(node.node, site.frame.scope(site.path, node.names)), label)
             case Shared():
@@ -324,7 +321,7 @@ def is_small(node: Any) -> bool:
     if isinstance(node, Optional | Scope | Shared):
         return is_small(node.node)
     if isinstance(node, Repeat):
-        return is_small(node.node)
+        return (isinstance(node.node, Node) or has_node(node.node)) and is_small(node.node)
     if isinstance(node, Permute | Subset):
         return all([is_small(member) for member in node.members.values()])
     if isinstance(node, Derived):

@@ -138,6 +138,22 @@ def named_inputs(flow: Flow) -> list[str]:
     return [arrow.target for arrow in flow.arrows if arrow.source == IN and kinds.get(arrow.target) == "input"]
 
 
+def neighbours(flow: Flow) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """What comes before and after each node."""
+    before: dict[str, list[str]] = {node.id: [] for node in flow.nodes}
+    after: dict[str, list[str]] = {node.id: [] for node in flow.nodes}
+    for arrow in flow.arrows:
+        after.setdefault(arrow.source, []).append(arrow.target)
+        before.setdefault(arrow.target, []).append(arrow.source)
+    return before, after
+
+
+def is_chain(flow: Flow) -> bool:
+    """Whether no node has several before or after it."""
+    before, after = neighbours(flow)
+    return all([len(before[node.id]) < 2 and len(after[node.id]) < 2 for node in flow.nodes])
+
+
 def nodes_in(flow: Flow) -> Iterator[Shown]:
     """All nodes of a flow, those inside blocks too, each block before what is inside."""
     for node in flow.nodes:

@@ -45,6 +45,12 @@ def every_part() -> A.Space:
     return A.Space({"model": model, **values}, input_shape=(8,), require=[A.Require(lambda width: width > 0, "width")])
 
 
+def by_index() -> A.Space:
+    """Copies that differ by their index."""
+    layers = A.Repeat(lambda i: nn.Linear(A.Choice([8, 16]) if i else 4), A.Integer(1, 6))
+    return A.Space({"model": layers, "more": A.Repeat(lambda i: A.Choice([i, 7]), 2)}, input_shape=(3,))
+
+
 def cells() -> A.Space:
     """One cell with operations on its edges, in three widths."""
     op = operations()
@@ -174,6 +180,7 @@ SPACES: dict[str, Callable[[], A.Space]] = {
     made.__name__: made
     for made in (
         every_part,
+        by_index,
         cells,
         sources,
         two_inputs,

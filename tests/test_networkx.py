@@ -19,7 +19,6 @@ from archsearch import nn
 from archsearch.errors import SpaceError
 from archsearch.spaces.describe import describe_node
 from archsearch.spaces.draw_show import leaves_in
-from archsearch.spaces.networkx_graphs import from_networkx, graph_to_networkx
 from archsearch.spaces.text import list_decisions
 
 
@@ -60,7 +59,7 @@ def graphs(draw: st.DrawFn) -> A.Graph:
 @given(graphs())
 @settings(deadline=None, max_examples=200)
 def test_a_graph_comes_back_the_same(graph: A.Graph) -> None:
-    made = graph_to_networkx(graph)
+    made = graph.to_networkx()
     assert list(made) == [*graph.inputs, *graph.vertices]
     assert describe_node(A.Graph.from_networkx(made)) == describe_node(graph)
     edges = sum([len(list(reader.edges)) for reader in graph.readers[: len(graph.vertices)]])
@@ -77,7 +76,7 @@ def test_a_networkx_graph_comes_back_the_same(count: int, density: float, seed: 
     random.Random(seed).shuffle(names)
     graph.add_nodes_from(names)
     graph.add_edges_from([(a, b) for a, b in drawn.edges() if a < b])
-    back = graph_to_networkx(from_networkx(graph))
+    back = A.Graph.from_networkx(graph).to_networkx()
     renamed = networkx.relabel_nodes(graph, {i: f"n{i}" for i in range(count)})
     assert set(back) == set(renamed)
     assert set(back.edges()) == set(renamed.edges())
@@ -146,7 +145,7 @@ def test_a_vertex_may_read_another_twice() -> None:
     graph.add_edge("x", "a", node=nn.Tanh())
     made = A.Graph.from_networkx(graph)
     assert len(made.vertices["a"].inputs) == 2
-    assert graph_to_networkx(made).is_multigraph()
+    assert made.to_networkx().is_multigraph()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_wrong_inputs_are_refused() -> None:
 
 def test_decided_sources_are_all_there_and_cannot_be_read_back() -> None:
     graph = A.Graph({"a": A.Vertex(inputs="x"), "b": A.Vertex(inputs=A.Choice(["x", "a"]))}, inputs="x", outputs="b")
-    made = graph_to_networkx(graph)
+    made = graph.to_networkx()
     assert [(a, b) for a, b, decided in made.edges(data="decided") if decided] == [("x", "b"), ("a", "b")]
     with pytest.raises(SpaceError, match="'x' -> 'b' is one of several that a decision chooses from"):
         A.Graph.from_networkx(made)
