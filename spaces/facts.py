@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -123,15 +125,28 @@ def asks(node: Any) -> bool:
 
 
 def function_key(function: Any) -> Any:
-    """Functions are the same expansion rule when code and closure values are."""
+    """Functions are the same expansion rule when code and closure values are; built-in ones go by their name."""
+    if isinstance(function, functools.partial):
+        given = tuple(sorted(function.keywords.items()))
+        return ("partial", function_key(function.func), content_key(function.args), content_key(given))
     code = getattr(function, "__code__", None)
     if code is None:
-        return id(function)
+        name = getattr(function, "__qualname__", "<unnamed>")
+        owner = getattr(function, "__self__", None)
+        bound = owner is not None and not inspect.ismodule(owner)
+        return id(function) if bound or "<" in name else (function.__module__, name)
     cells = []
     for cell in function.__closure__ or ():
         try:
             content = cell.cell_contents
         except ValueError:
             content = None
-        cells.append(typed(content) if isinstance(content, bool | int | float | str | None) else id(content))
+        cells.append(content_key(content))
     return (code, tuple(cells), repr(function.__defaults__))
+
+
+def content_key(content: Any) -> Any:
+    """A key of what a function closes over: plain values by value, all else by identity."""
+    if isinstance(content, tuple):
+        return tuple([content_key(item) for item in content])
+    return typed(content) if isinstance(content, bool | int | float | str | None) else id(content)

@@ -281,3 +281,36 @@ def test_ids_and_paths_never_change(hash_seed: str) -> None:
         [sys.executable, "-c", program], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
     )
     assert json.loads(run.stdout) == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_canonical_ids_are_the_same_in_every_process(hash_seed: str) -> None:
+    """Also where sizes are computed by built-in functions, partials and closures."""
+    program = """
+import functools, random
+from archsearch.spaces import nasbench201, nn
+from archsearch.spaces.nodes import Choice, Derived, Sequential, input
+from archsearch.spaces.space import Space
+
+def times(factor, channels):
+    return factor * channels
+
+def closed(factors):
+    return lambda channels: factors[0] * channels
+
+model = Sequential(
+    nn.Conv2d(4 * input.channels // 2, Choice([1, 3])),
+    nn.Conv2d(Derived(functools.partial(times, 3), channels=input.channels), 1),
+    nn.Conv2d(Derived(closed((2, 3)), channels=input.channels), 1),
+)
+for space in (Space(model), nasbench201.space()):
+    print(space.sample(random.Random(0)).canonical_id)
+"""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in (hash_seed, "7")
+    ]
+    assert runs[0] == runs[1]
+    assert len(set(runs[0].split())) == 2
