@@ -153,8 +153,9 @@ def value_lines(head: str, value: Any, indent: int) -> list[str]:
         case Dag():
             lines = [f"{pad}{head}graph of {', '.join(value.inputs)}"]
             for joint in (*value.vertices, *value.outputs):
-                merge = joint.merge if len(joint.links) > 1 and isinstance(joint.merge, str) else ""
-                lines.append(f"{pad}  {joint.name or 'output'} = {merge or 'of'}".rstrip())
+                merge = joint.merge if isinstance(joint.merge, str) else "merge"
+                how = f"= {merge} of" if len(joint.links) > 1 else "from" if joint.links else "is a source"
+                lines.append(f"{pad}  {joint.name or 'output'} {how}")
                 for link in joint.links:
                     lines.extend(link_lines(link, indent + 2))
                 for then in (joint.merge, joint.op):

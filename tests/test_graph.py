@@ -374,3 +374,25 @@ def test_a_long_graph_is_counted_by_what_may_still_be_read() -> None:
     arch = space.sample(random.Random(0))
     assert space.architecture(arch.assignment).id == arch.id
     assert time.monotonic() - before < 60
+
+
+def test_an_architecture_reads_as_what_reads_what() -> None:
+    graph = Graph(
+        {"a": Vertex(nn.ReLU(), inputs=[("x", conv()), "x"]), "b": Vertex(inputs="a"), "c": Vertex(conv(), inputs=[])},
+        inputs="x",
+        outputs=["b", "c"],
+    )
+    assert str(Space(graph).sample(random.Random(0))).splitlines() == [
+        "graph of x",
+        "  a = add of",
+        "    x through Conv2d(out_channels=4, kernel_size=1)",
+        "    x",
+        "    then ReLU()",
+        "  b from",
+        "    a",
+        "  c is a source",
+        "    then Conv2d(out_channels=4, kernel_size=1)",
+        "  output = concat of",
+        "    b",
+        "    c",
+    ]
