@@ -10,7 +10,7 @@ from archsearch.spaces.draw_chain import PADDING, Arranged, Measured, around, co
 from archsearch.spaces.draw_deep import PORT
 from archsearch.spaces.draw_deep import in_columns as deep
 from archsearch.spaces.draw_layers import GAP, Point, Size
-from archsearch.spaces.draw_words import STYLES, broken, clean, text_width
+from archsearch.spaces.draw_words import HANGING, STYLES, broken, clean, text_width
 from archsearch.spaces.node import deep_recursion
 from archsearch.spaces.picture import (
     IN,
@@ -193,9 +193,12 @@ class Writer:
             look = STYLES[line.style]
             width = text_width(line.text, line.style)
             left = x if centre is None else centre - width / 2
+            self.right = max(self.right, left + width)
+            if line.text.startswith(HANGING):
+                left, line = left + text_width(HANGING, line.style), replace(line, text=line.text.lstrip())
+                width = text_width(line.text, line.style)
             self.texts.append(Text(line, left, y + look.height / 2 + look.size * 0.36, width))
             y += look.height
-            self.right = max(self.right, left + width)
         self.bottom = max(self.bottom, y)
         return y
 

@@ -73,7 +73,7 @@ class Parts(Ids):
         self.values = Values()
         self.whole = True
         self.expanding: list[Any] = []
-        self.listed: set[Any] = set()
+        self.listed: dict[Any, str] = {}
         self.drawn: dict[str, Any] = {}
         self.in_graph = 0
         self.keys: list[Box] = []
@@ -240,14 +240,16 @@ class Parts(Ids):
 
     def list_options(self, out: Lines, options: tuple[tuple[str, str | None], ...]) -> None:
         """What the labels mean, where it has not been said."""
-        if options in self.listed:
-            return
-        self.listed.add(options)
         if self.in_graph and sum([len(text or "") for _, text in options]) > SHORT_LIST:
-            key = Lines(lines=[Line(some_of([label for label, _ in options]), "title")])
-            self.list_texts(key, options)
-            self.keys.append(Box(self.fresh(f"options {len(self.keys) + 1}"), "value", tuple(key.lines)))
-        else:
+            if options not in self.listed:
+                name = self.listed[options] = f"options {len(self.keys) + 1}"
+                key = Lines(lines=[Line(f"{name}: {some_of([label for label, _ in options])}", "title")])
+                self.list_texts(key, options)
+                self.keys.append(Box(self.fresh(name), "value", tuple(key.lines)))
+            if self.listed[options]:
+                out.add(self.listed[options], "note")
+        elif options not in self.listed:
+            self.listed[options] = ""
             self.list_texts(out, options)
 
     def list_texts(self, out: Lines, options: tuple[tuple[str, str | None], ...]) -> None:

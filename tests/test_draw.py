@@ -597,3 +597,21 @@ def test_archsearch_space_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ):
         assert main(["space", str(file), *words]) != 0
         assert said in capsys.readouterr().err
+
+
+def test_options_of_one_label_and_two_meanings_are_told_apart() -> None:
+    def of(stride: int) -> A.Choice:
+        kernels = {f"conv{k}": nn.Conv2d(8, k, stride=stride, padding=k // 2) for k in (1, 3, 5)}
+        return A.Choice({**kernels, "pool": nn.AvgPool2d(3, stride, 1)})
+
+    vertices = {
+        "a": A.Vertex(inputs={"x": of(1)}),
+        "b": A.Vertex(inputs={"x": of(1), "a": of(2)}),
+    }
+    diagram = picture(A.Space(A.Graph(vertices, inputs="x", outputs="b"), input_shape=(8, 8, 8)))
+    said = {
+        node.decided[0].path: node.lines[-1].text for node in shown_in(diagram) if node.kind == "edge" and node.decided
+    }
+    assert said == {"a.x": "options 1", "b.x": "options 1", "b.a": "options 2"}
+    assert [box.lines[0].text.split(":")[0] for box in diagram.beside] == ["options 1", "options 2"]
+    assert "stride=2" in "".join([line.text for line in diagram.beside[1].lines])
