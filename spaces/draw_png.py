@@ -28,7 +28,7 @@ def png(page: Page) -> bytes:
         figures = importlib.import_module("matplotlib.figure")
         canvases = importlib.import_module("matplotlib.backends.backend_agg")
     except ImportError as error:
-        needs = "a .png needs matplotlib (pip install matplotlib); .svg, .dot and .mermaid need nothing"
+        needs = "a .png needs matplotlib (pip install 'archsearch[png]'); .svg, .dot and .mermaid need nothing"
         raise SpaceError(f"{needs} ({error})") from error
     figure = figures.Figure(figsize=(page.width / 96, page.height / 96), facecolor=PAGE[0])
     axes = figure.add_axes((0, 0, 1, 1))

@@ -550,7 +550,7 @@ def test_a_drawing_replaces_the_one_before(tmp_path: Path) -> None:
 
 def test_png_without_matplotlib_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(SpaceError, match=r"needs matplotlib \(pip install matplotlib\)"):
+    with pytest.raises(SpaceError, match=r"needs matplotlib \(pip install 'archsearch\[png\]'\)"):
         every_part().draw(tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
 
