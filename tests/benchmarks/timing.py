@@ -53,7 +53,7 @@ def rate(contender: Contender, seconds: float) -> float:
             return count / passed
 
 
-def side_by_side(contenders: Sequence[Contender], rounds: int = 7, seconds: float = 0.3) -> Rates:
+def side_by_side(contenders: Sequence[Contender], rounds: int = 5, seconds: float = 0.2) -> Rates:
     """Every contender in turn, `rounds` times over, so that a busy machine slows all of them alike."""
     for contender in contenders:
         contender.call()
