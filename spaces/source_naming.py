@@ -78,31 +78,38 @@ def size_order(name: str) -> int:
 
 
 def class_name(body: Module) -> str:
-    """A name for a class: what it is made of, where that is short; else the last word that most of its places share."""
+    """A name for a class: what it is made of, where that is short; else the last word that most of its
+    places share, without a number where those differ."""
     made_of = [camel(re.sub(r"\dd$", "", name.removeprefix("nn."))) for name in callees(body) if name.startswith("nn.")]
     name = "".join(made_of)
     if body.forward is None and len(set(made_of)) == len(made_of) > 1 and len(name) <= LONGEST:
         return name
-    words = Counter([last_word(place) for place in body.places])
-    word, times = words.most_common(1)[0] if words else ("", 0)
-    if word and 2 * times > len(body.places) and not re.fullmatch(r"[A-Za-z]?_?\d*", word):
+    words = [last_word(place) for place in body.places]
+    if len(set(words)) > 1:
+        words = [re.sub(r"^([^\W\d_]+)\d+$", r"\1", word) for word in words]
+    word, times = Counter(words).most_common(1)[0] if words else ("", 0)
+    if len(word.rstrip("0123456789")) > 1 and 2 * times > len(words):
         return camel(word)
     return "Block" if body.forward is None else "Graph"
+
+
+GENERAL = frozenset({"op", "inputs", "merge", "outputs", "present", "project"})
+"""Steps of places that say nothing about what stands there."""
 
 
 def last_word(place: str) -> str:
     """The last name in a place; of one of several in the singular, or else the name before it.
 
-    >>> [last_word(place) for place in ("stages[1].blocks[0]", "body(3,0.5).head", "units[0].more[1][0]", "[2]")]
-    ['block', 'head', 'unit', '']
+    >>> [last_word(place) for place in ("stages[1].blocks[0]", "body(3,0.5).head", "units[0].more[1][0]", "cell2.op")]
+    ['block', 'head', 'unit', 'cell2']
     """
     steps: list[tuple[str, str]] = re.findall(r"([^\W\d]\w*)|\[(\d+|\*)\]", re.sub(r"\([^()]*\)", "", place))
-    for i in range(len(steps) - 1, -1, -1):
-        word = steps[i][0]
-        if word and i == len(steps) - 1:
-            return word
-        if word and singular(word) != word:
-            return singular(word)
+    indexed = False
+    for word, index in reversed(steps):
+        if index:
+            indexed = True
+        elif word not in GENERAL and not (indexed and singular(word) == word):
+            return singular(word) if indexed else word
     return ""
 
 

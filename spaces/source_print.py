@@ -84,8 +84,13 @@ def docstring(text: str, indent: int) -> list[str]:
 
 
 def places_text(places: Sequence[str]) -> str:
-    shown = ", ".join([place or "the root" for place in places[:SHOWN]])
-    return shown if len(places) <= SHOWN else f"{shown} and {len(places) - SHOWN} more places"
+    """The first of several places, and how many others there are; on one line where the first leaves room for that."""
+    texts = []
+    for number in range(min(SHOWN, len(places)), 0, -1):
+        left = len(places) - number
+        more = f" and {left} more place{'s' if left > 1 else ''}" if left else ""
+        texts.append(", ".join([place or "the root" for place in places[:number]]) + more)
+    return next((text for text in texts if len(text) < WIDTH - 14), texts[-1])
 
 
 def has_attributes(body: Module) -> bool:

@@ -39,10 +39,8 @@ class Wires:
 
     def through(self, path: tuple[str, ...], module: Expression, given: Sequence[Expression]) -> Expression:
         """What a module makes of values; it is registered at `path`. An identity is no module."""
-        if module == IDENTITY and len(given) == 1:
-            return given[0]
         self.placed.append((path, module))
-        return call(reference(path), *given)
+        return given[0] if module == IDENTITY and len(given) == 1 else call(reference(path), *given)
 
     def merged(self, how: str, terms: Sequence[Expression], dim: int, target: str) -> Expression:
         """Several values as one.
@@ -111,17 +109,26 @@ def reference(path: tuple[str, ...]) -> str:
 
 
 def nested(placed: Sequence[tuple[tuple[str, ...], Expression]]) -> tuple[tuple[str, ...], tuple[Expression, ...]]:
-    """Names and modules of the outermost level; an nn.ModuleDict holds what is further down."""
+    """Names and modules of the outermost level; an nn.ModuleDict holds what is further down.
+
+    An identity is left out, but what would hold it keeps its turn, which the order of a state_dict follows.
+    """
     tree: dict[str, Any] = {}
     for path, module in placed:
         level = tree
         for name in path[:-1]:
             level = level.setdefault(name, {})
-        level[path[-1]] = module
+        if module != IDENTITY:
+            level[path[-1]] = module
 
-    def made(node: Any) -> Expression:
+    def made(node: Any) -> Expression | None:
         if not isinstance(node, dict):
             return node  # type: ignore[no-any-return]
-        return Module("nn.ModuleDict", (), tuple(node), tuple([made(child) for child in node.values()]))
+        names, children = inside(node)
+        return Module("nn.ModuleDict", (), names, children) if names else None
 
-    return tuple(tree), tuple([made(node) for node in tree.values()])
+    def inside(node: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Expression, ...]]:
+        found = {name: child for name, value in node.items() if (child := made(value)) is not None}
+        return tuple(found), tuple(found.values())
+
+    return inside(tree)

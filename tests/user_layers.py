@@ -13,9 +13,9 @@ from torch import Tensor, nn
 class Constant(nn.Module):
     """A learnt tensor that needs no input."""
 
-    def __init__(self, shape: Sequence[int]) -> None:
+    def __init__(self, size: Sequence[int]) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.randn(shape))
+        self.value = nn.Parameter(torch.randn(size))
 
     def forward(self) -> Tensor:
         return self.value
