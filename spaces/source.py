@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from typing import Any
@@ -56,10 +56,10 @@ def source(settled: Settled, inputs: Mapping[str, Tensor], answers: Mapping[str,
         before = {local.name: local.made for local in tree.locals.values()}
         same_order = drawn(network, before, set(tree.drawn)) == tree.drawn
         network, before = held_as_attributes(network, before)
-        classes = Classes(lambda wanted: taken(names, wanted), [*before.values(), *parts_of(network)])
+        classes = Classes(names.imports.taken, [*before.values(), *parts_of(network)])
         before = dict(zip(before, classes.model, strict=False))
         network = with_parts(network, classes.model[len(before) :])
-        parameters = {variable("x" if name == "input" else name, {"self"}): tensor for name, tensor in inputs.items()}
+        parameters = dict(zip(parameter_names(network, inputs), inputs.values(), strict=True))
         body = write_classes(classes.found, network, before, list(parameters))
     for name in OWN:
         if re.search(rf"\b{name}\b", "\n".join(body)):
@@ -73,6 +73,16 @@ def source(settled: Settled, inputs: Mapping[str, Tensor], answers: Mapping[str,
     return "\n".join([*lines, *body, ""])
 
 
+def parameter_names(network: Module, inputs: Iterable[str]) -> list[str]:
+    """What the model's method calls the inputs of a space; `x` the one without a name."""
+    if network.forward is not None:
+        return list(network.forward.inputs)
+    found: list[str] = []
+    for name in inputs:
+        found.append(variable(name, {"self", *found}))
+    return ["x"] if found == ["input"] else found
+
+
 def modules_of(settled: Settled) -> nn.Module:
     """The network as modules; without numbers, where its classes can be made so."""
     with warnings.catch_warnings(action="ignore"):
@@ -80,13 +90,6 @@ def modules_of(settled: Settled) -> nn.Module:
             return build(settled, device="meta")
         except BuildError:
             return build(settled, device="cpu")
-
-
-def taken(names: Names, wanted: str) -> str:
-    """The name for a class, or one like it that is free; it is taken then."""
-    name = names.imports.free(wanted)
-    names.imports.taken[name] = wanted
-    return name
 
 
 def drawn(network: Module, before: Mapping[str, Expression], random: set[str]) -> list[str]:

@@ -6,10 +6,11 @@ Graphs need a class in any case, and so does what would be nested too deep to re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from archsearch.spaces.source_imports import free
 from archsearch.spaces.source_naming import class_name, is_size, parameter_names, size_order
 from archsearch.spaces.source_text import Atom, Each, Expression, Group, Module
 from archsearch.spaces.source_values import union
@@ -45,7 +46,7 @@ class Classes:
     """Finds the classes of a file.
 
     Args:
-        free: gives the name that is wanted, or another like it that is not taken, and takes it.
+        taken: the names of the file, which neither classes nor parameters may have; those of the classes join them.
         model: the expressions of the model's own class.
 
     Attributes:
@@ -53,8 +54,8 @@ class Classes:
         found: the classes, by name.
     """
 
-    def __init__(self, free: Callable[[str], str], model: Sequence[Expression]) -> None:
-        self.free = free
+    def __init__(self, taken: dict[str, Any], model: Sequence[Expression]) -> None:
+        self.taken = taken
         self.model = list(model)
         self.found: dict[str, Class] = {}
         while self.extract_largest() or self.extract_deep():
@@ -100,7 +101,8 @@ class Classes:
         slots = list(zip(*[atoms(module) for module in alike], strict=True))
         differing = distinct(slots)
         position = {id(slot): i for i, slot in enumerate(slots)}
-        wanted = parameter_names([[(position[id(slot)], slot[0].name) for slot in s] for s in differing.values()])
+        uses = [[(position[id(slot)], slot[0].name) for slot in some] for some in differing.values()]
+        wanted = parameter_names(uses, {"self", *self.taken})
         parameters = {
             key: Atom(name, kind_of(some[0]), name, scoped=True)
             for (key, some), name in zip(differing.items(), wanted, strict=True)
@@ -113,7 +115,8 @@ class Classes:
         fill = [replace(used.get(same(slot), slot[0]), name=slot[0].name) for slot in slots]
         body = template(list(alike), iter(fill))
         assert isinstance(body, Module)
-        name = self.free(class_name(body))
+        name = free(class_name(body), self.taken)
+        self.taken[name] = body
         # Sizes come first, by position as torch's do.
         order = sorted(parameters, key=lambda key: size_order(parameters[key].text))
         self.found[name] = Class(name, [parameters[key] for key in order], body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from archsearch.spaces.source_text import WIDTH
@@ -34,18 +34,11 @@ class Imports:
         """
         wanted = called or name
         if self.taken.get(wanted, what) is not what:
-            wanted = self.free(camel(module.rpartition(".")[2]) + camel(wanted))
+            wanted = free(camel(module.rpartition(".")[2]) + camel(wanted), self.taken)
         self.taken[wanted] = what
         several = not name and "." in module and wanted == module.partition(".")[0]
         self.found.setdefault((wanted, module if several else ""), (module, name, wanted))
         return wanted
-
-    def free(self, wanted: str) -> str:
-        """The name, or one with a number behind, that means nothing yet; it is not taken by this."""
-        name, number = wanted, 2
-        while name in self.taken:
-            name, number = f"{wanted}{number}", number + 1
-        return name
 
     def lines(self, future: bool) -> list[str]:
         """The import statements, sorted as isort sorts them.
@@ -59,6 +52,18 @@ class Imports:
             if some:
                 sections.append([*plain(some), *from_modules(some)])
         return [line for section in sections for line in ["", *section]][1:]
+
+
+def free(wanted: str, taken: Container[str]) -> str:
+    """The name, or one with a number behind, that means nothing yet.
+
+    >>> free("Block", {"Block", "Block2"})
+    'Block3'
+    """
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}{number}", number + 1
+    return name
 
 
 def is_standard(module: str) -> bool:

@@ -21,7 +21,7 @@ from torch import nn
 from archsearch.errors import BuildError
 from archsearch.spaces import source_layers
 from archsearch.spaces.source_copied import Constant, Source, free_names, is_copied
-from archsearch.spaces.source_imports import Imports, is_standard
+from archsearch.spaces.source_imports import Imports, free, is_standard
 from archsearch.spaces.source_text import Expression, lay_out
 from archsearch.spaces.targets import label, load
 
@@ -140,7 +140,7 @@ class Names:
             text = source.text(statement)
             for needed in free_names(text):
                 self.need(needed, source)
-            called = self.helpers[name] = self.imports.free(name)
+            called = self.helpers[name] = free(name, self.imports.taken)
             self.imports.taken[called] = getattr(source_layers, name)
             self.copied[called] = text.replace(f"class {name}(", f"class {called}(", 1)
         return self.helpers[name]

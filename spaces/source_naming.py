@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from archsearch.spaces.source_imports import camel
 from archsearch.spaces.source_text import Atom, Expression, Group, Module
@@ -37,24 +37,25 @@ def is_size(name: str) -> bool:
     return re.sub(r"_?\d+$", "", name) in SIZES
 
 
-def parameter_names(uses: Sequence[Sequence[tuple[int, str]]]) -> list[str]:
+def parameter_names(uses: Sequence[Sequence[tuple[int, str]]], taken: Collection[str]) -> list[str]:
     """Names for the parameters of a class.
 
     >>> convolution = [(0, "in_channels")], [(1, "out_channels"), (3, "num_features")], [(2, "kernel_size")]
-    >>> parameter_names(convolution)
+    >>> parameter_names(convolution, {"self"})
     ['in_channels', 'out_channels', 'kernel_size']
     >>> inside = [(1, "out_channels"), (2, "in_channels")]
-    >>> parameter_names([[(0, "in_channels"), (3, "out_channels")], inside])
+    >>> parameter_names([[(0, "in_channels"), (3, "out_channels")], inside], {"self"})
     ['channels', 'hidden_channels']
 
     Args:
         uses: of each, the arguments that it is given for: position in the text, and name.
+        taken: names that mean something else.
     """
     last = max([use for some in uses for use in some if use[1] in OUTPUTS], default=None)
     found: list[str] = []
     for some in uses:
         name = parameter_name([name for _, name in some], last in some)
-        found.append(variable(name or "value", {"self", "nn", "torch", *found}))
+        found.append(variable(name or "value", {*taken, *found}))
     return found
 
 
