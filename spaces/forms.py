@@ -24,12 +24,14 @@ class Forms:
 
     Attributes:
         uses: how often each key was met, what is inside of another key once.
+        met: how often any was.
     """
 
     def __init__(self, shared: Collection[str] | None = None, names: Mapping[str, int] | None = None) -> None:
         self.shared = shared
         self.names = names or {}
         self.uses: Counter[str] = Counter()
+        self.met = 0
         self.contents: dict[str, Form] = {}
 
     def text(self, value: Any) -> str:
@@ -56,10 +58,10 @@ class Forms:
         if not isinstance(part, PARTS):
             # A Graph of labels is a wiring, from which a function makes modules.
             return (f"label({self.text(part)})",)
-        met = self.uses.total()
+        met = self.met
         form = self.find(part)
         # Parts in which nothing is open are the same objects in all architectures of a space.
-        if isinstance(part, Leaf | Chain) and self.uses.total() == met:
+        if isinstance(part, Leaf | Chain) and self.met == met:
             keep(known_parts, id(part), (part, form), 20_000)
         return form
 
@@ -90,6 +92,7 @@ class Forms:
     def once(self, once: Once) -> Form:
         key = once.key
         self.uses[key] += 1
+        self.met += 1
         form = self.contents.get(key)
         if form is None:
             form = self.contents[key] = self.part(once.part)

@@ -143,7 +143,7 @@ def test_isomorphic_is_what_networkx_says(seed: int) -> None:
     read = {link.source for joint in (*vertices, *one.outputs) for link in joint.links}
     ends = [link.source for link in one.outputs[0].links] + [v.name for v in vertices if v.name not in read]
     sources = {v.name: [link.source for link in v.links] for v in vertices}
-    other, other_graph = as_both(sources, {v.name: v.op for v in vertices}, ends)  # type: ignore[misc]
+    other, other_graph = as_both(sources, {v.name: v.op for v in vertices}, ends)
     isomorphic = nx.is_isomorphic(one_graph, other_graph, node_match=lambda a, b: a["label"] == b["label"])
     assert same(one, other) == isomorphic
 
