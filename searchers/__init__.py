@@ -26,7 +26,7 @@ def by_name(name: str) -> Searcher:
     """The searcher of this name, with its defaults.
 
     >>> by_name("random")
-    Random()
+    Random(uniform='decisions')
 
     Raises:
         UsageError: there is none.
