@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from archsearch.spaces.source_imports import free
 from archsearch.spaces.source_naming import class_name, is_size, parameter_names, size_order
@@ -56,6 +56,7 @@ class Classes:
 
     def __init__(self, taken: dict[str, Any], model: Sequence[Expression]) -> None:
         self.taken = taken
+        self.about = Facts()
         self.model = list(model)
         self.found: dict[str, Class] = {}
         while self.extract_largest() or self.extract_deep():
@@ -65,36 +66,48 @@ class Classes:
     def bodies(self) -> list[Expression]:
         return [*self.model, *[inner for found in self.found.values() for inner in parts_of(found.body)]]
 
-    def extract_largest(self) -> bool:
-        """Make classes of the largest part that is worth it; False if there is none."""
-        groups: dict[Any, list[Module]] = defaultdict(list)
+    def groups(self) -> list[list[Module]]:
+        """Modules that are alike, the largest first."""
+        found: dict[int, list[Module]] = defaultdict(list)
         for body in self.bodies:
             for module in modules(body):
-                if module.forward is not None or holds_several(module):
-                    groups[skeleton(module)].append(module)
-        by_size = sorted(groups.values(), key=lambda group: (-num_leaves(group[0]), -len(group)))
-        for group in by_size:
-            worthy = [alike for alike in split(group) if alike[0].forward is not None or is_worth(alike)]
-            if worthy:
+                found[self.about.of(module).skeleton].append(module)
+        return sorted(found.values(), key=lambda group: (-self.about.of(group[0]).leaves, -len(group)))
+
+    def extract_largest(self) -> bool:
+        """Make classes of the largest part that is worth it; False if there is none."""
+        for group in self.groups():
+            if self.is_worth(group):
+                worthy = [alike for alike in split(group) if self.is_worth(alike)]
                 for alike in worthy:
                     self.extract(alike)
-                return True
+                if worthy:
+                    return True
         return False
 
+    def is_worth(self, alike: Sequence[Module]) -> bool:
+        """Whether there has to be a class, or it makes the text shorter; one of a single module never does."""
+        if alike[0].forward is not None:
+            return True
+        size = self.about.of(alike[0]).leaves
+        several = len([part for part in parts_of(alike[0]) if self.about.of(part).leaves]) > 1
+        plain = alike[0].callee != "nn.ModuleDict"
+        return several and plain and size >= FEWEST and (len(alike) - 1) * size >= GAIN
+
     def extract_deep(self) -> bool:
-        """Make a class of the middle of an expression that is nested too deep; False if there is none."""
-        deepest = max(self.bodies, key=height, default=None)
-        if deepest is None or height(deepest) <= DEEPEST:
+        """Make a class of the innermost of an expression that is nested too deep; False if there is none."""
+        deepest = max(self.bodies, key=self.height, default=None)
+        if deepest is None or self.height(deepest) <= DEEPEST:
             return False
-        while height(deepest) > DEEPEST // 2:
-            deepest = max(parts_of(deepest), key=height)
-        while not isinstance(deepest, Module):
-            deepest = max(parts_of(deepest), key=height)
-        key = skeleton(deepest)
-        group = [module for body in self.bodies for module in modules(body) if skeleton(module) == key]
+        while self.height(deepest) > DEEPEST // 2 or not isinstance(deepest, Module):
+            deepest = max(parts_of(deepest), key=self.height)
+        (group,) = [some for some in self.groups() if any([module is deepest for module in some])]
         for alike in split(group):
             self.extract(alike)
         return True
+
+    def height(self, expression: Expression) -> int:
+        return self.about.of(expression).height
 
     def extract(self, alike: Sequence[Module]) -> None:
         """Make one class of modules that are alike, and calls of it of each of them."""
@@ -180,56 +193,74 @@ def rebuilt(expression: Expression, parts: Sequence[Expression]) -> Expression:
     return expression
 
 
+def inside(expression: Expression) -> Iterator[Expression]:
+    """Every expression in it, itself included, in the order of the text."""
+    waiting = [expression]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting.extend(reversed(parts_of(found)))
+
+
 def modules(expression: Expression) -> Iterator[Module]:
     """Every module of an expression, itself included."""
-    if isinstance(expression, Module):
-        yield expression
-    for part in parts_of(expression):
-        yield from modules(part)
+    return (found for found in inside(expression) if isinstance(found, Module))
 
 
 def atoms(expression: Expression) -> Iterator[Atom]:
-    """Every value of an expression, in the order of evaluation."""
-    if isinstance(expression, Atom):
-        yield expression
-    for part in parts_of(expression):
-        yield from atoms(part)
+    """Every value of an expression."""
+    return (found for found in inside(expression) if isinstance(found, Atom))
 
 
-def holds_several(module: Module) -> bool:
-    """Whether it could be a class of its own: one of a single module says no more than that."""
-    return module.callee != "nn.ModuleDict" and len([p for p in parts_of(module) if num_leaves(p)]) > 1
+class Fact(NamedTuple):
+    """What is to be known about an expression.
+
+    Attributes:
+        skeleton: a number, equal where everything but the values of arguments is equal: such modules can be one class.
+        leaves: the modules that hold no others; equal ones in a row count once, as they are written once.
+        height: how many modules stand inside each other.
+    """
+
+    skeleton: int
+    leaves: int
+    height: int
 
 
-def num_leaves(expression: Expression) -> int:
-    """The modules that hold no others; equal ones in a row count once, as they are written once."""
-    parts = parts_of(expression)
-    inside = sum([num_leaves(part) for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]])
-    is_module = isinstance(expression, Module) or (isinstance(expression, Atom) and is_class_called(expression))
-    return inside or int(is_module)
+class Facts:
+    """Facts about expressions, each found out once."""
 
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+        # With the expression, so that nothing else gets its id.
+        self.known: dict[int, tuple[Expression, Fact]] = {}
 
-def height(expression: Expression) -> int:
-    """How many modules stand inside each other."""
-    inside = max([height(part) for part in parts_of(expression)], default=0)
-    return inside + int(isinstance(expression, Module))
+    def of(self, expression: Expression) -> Fact:
+        found = self.known.get(id(expression))
+        if found is None:
+            found = self.known[id(expression)] = expression, self.find(expression)
+        return found[1]
 
-
-def skeleton(expression: Expression) -> Any:
-    """What parts must have in common to be one class: everything but the values of arguments."""
-    if isinstance(expression, Atom):
-        return expression.kind == "nn.Module", is_class_called(expression)
-    inside = tuple([skeleton(part) for part in parts_of(expression)])
-    if isinstance(expression, Module):
-        prefixes = tuple([prefix for prefix, _ in expression.arguments])
-        return expression.callee, expression.names, expression.forward, prefixes, inside
-    assert isinstance(expression, Group)
-    return expression.opening, tuple([prefix for prefix, _ in expression.items]), inside
-
-
-def is_worth(alike: Sequence[Module]) -> bool:
-    size = num_leaves(alike[0])
-    return size >= FEWEST and (len(alike) - 1) * size >= GAIN
+    def find(self, expression: Expression) -> Fact:
+        parts = parts_of(expression)
+        facts = [self.of(part) for part in parts]
+        leaves = 0
+        for i, fact in enumerate(facts):
+            again = i > 0 and fact == facts[i - 1] and parts[i] == parts[i - 1]
+            leaves += 0 if again else fact.leaves
+        key: Any
+        is_module = isinstance(expression, Module)
+        match expression:
+            case Module(callee, arguments, names, _, forward):
+                key = callee, names, forward, tuple([prefix for prefix, _ in arguments])
+            case Group(opening, items, _):
+                key = opening, tuple([prefix for prefix, _ in items])
+            case _:
+                assert isinstance(expression, Atom)
+                is_module = is_class_called(expression)
+                key = expression.kind == "nn.Module", is_module
+        key = (*key, *[fact.skeleton for fact in facts])
+        height = max([fact.height for fact in facts], default=0) + isinstance(expression, Module)
+        return Fact(self.numbers.setdefault(key, len(self.numbers)), leaves or int(is_module), height)
 
 
 Slot: TypeAlias = tuple[Atom, ...]

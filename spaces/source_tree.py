@@ -58,7 +58,7 @@ class Tree:
     def __init__(self, names: Names, root: Settled, built: nn.Module) -> None:
         self.names = names
         self.values = Values(names, self.argument)
-        self.built = built
+        self.holding = {key[:end] for key in built.state_dict() for end in [0, *dots(key)]}
         self.again = {p for p, m in built.named_modules(remove_duplicate=False) if isinstance(m, layers.Alias)}
         self.locals: dict[str, Local] = {}
         self.drawn: list[str] = []
@@ -113,7 +113,7 @@ class Tree:
         names = child_names(part.place, inside)
         if not inside:
             return IDENTITY
-        if len(inside) == 1 and path is not None and not self.built.get_submodule(path).state_dict():
+        if len(inside) == 1 and path is not None and path not in self.holding:
             return self.part(inside[0], below(path, names[0]))
         # The model's own class may take several inputs where its method is written out.
         written_out = path == "" and len(names) > 1 and all([is_name(name) for name in names])
@@ -296,6 +296,10 @@ class Tree:
         batch = [f"{wires.inputs[0]}.shape[0]", *["-1" for _ in sized.output[0]]]
         wires.assign(target, terms[0])
         return call(f"{target}.expand", *[Atom(size) for size in batch])
+
+
+def dots(key: str) -> list[int]:
+    return [i for i, character in enumerate(key) if character == "."]
 
 
 def is_items(settled: Settled) -> bool:

@@ -300,6 +300,25 @@ NETWORKS: dict[str, tuple[Part, list[Tensor]]] = {
         Skip("", Branches("[0]", (at("[0][0]", nn.Dropout(0.5)), at("[0][1]", nn.Dropout(0.5))), "add")),
         [X],
     ),
+    "a parameter that could hide a function": (
+        Chain(
+            "",
+            tuple(
+                [
+                    Chain(
+                        f"[{i}]",
+                        (
+                            leaf(f"[{i}].first", user_layers.scale, by=2.0),
+                            at(f"[{i}].scale", nn.Tanh() if i % 2 else nn.Sigmoid()),
+                            linear(f"[{i}].last", 4),
+                        ),
+                    )
+                    for i in range(6)
+                ]
+            ),
+        ),
+        [X],
+    ),
     "writing over values": (
         Dag(
             "",

@@ -67,6 +67,7 @@ def test_what_is_nested_deep_is_taken_apart(worker: Worker) -> None:
 
 
 def test_layout_is_that_of_the_formatter(tmp_path: Path) -> None:
+    pytest.importorskip("ruff")
     generator = random.Random(0)
 
     def expression(depth: int) -> Expression:
