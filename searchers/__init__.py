@@ -12,12 +12,24 @@ from archsearch.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
+    from archsearch.searchers.evolution import Evolution
     from archsearch.searchers.exhaustive import Exhaustive
     from archsearch.searchers.random import Random
 
-__all__ = ["Exhaustive", "Pending", "Problem", "Proposal", "Random", "Search", "Searcher", "Told", "by_name"]
+__all__ = [
+    "Evolution",
+    "Exhaustive",
+    "Pending",
+    "Problem",
+    "Proposal",
+    "Random",
+    "Search",
+    "Searcher",
+    "Told",
+    "by_name",
+]
 
-NAMES = {"random": "Random", "exhaustive": "Exhaustive"}
+NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution"}
 
 _MODULES = {name: module for module, name in NAMES.items()}
 

@@ -11,6 +11,7 @@ import pytest
 
 from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.random import Random
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Real, Sequential
@@ -20,6 +21,10 @@ from archsearch.testing import SearcherContract
 
 class TestRandom(SearcherContract):
     searcher = Random()
+
+
+class TestEvolution(SearcherContract):
+    searcher = Evolution(population=6, sample=3)
 
 
 class TestExhaustive(SearcherContract):

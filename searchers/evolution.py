@@ -1,0 +1,85 @@
+"""Regularized evolution (Real, Aggarwal, Huang and Le, 2019, "Regularized Evolution for Image Classifier
+Architecture Search", arXiv:1802.01548): a tournament among the last few trials, and a mutation of its winner.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archsearch.errors import SingleArchitecture, UsageError
+from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.random import Random
+from archsearch.spaces.architecture import answers_id
+
+# So many mutations of mutations that were all tried before: then an architecture at random is as good.
+MAX_REPEATS = 100
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """Regularized evolution for one objective; no architecture twice while another is left.
+
+    Attributes:
+        population: how many of the latest trials compete; older ones die, however good they are. It should be far
+            below the number of trials, since as many are drawn at random first.
+        sample: how many of them are drawn for a tournament; the best is mutated in one decision.
+    """
+
+    population: int = 25
+    sample: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sample <= self.population:
+            raise UsageError(
+                f"Evolution needs 1 <= sample <= population, but got sample={self.sample!r}, "
+                f"population={self.population!r}"
+            )
+
+    def start(self, problem: Problem) -> Search:
+        if len(problem.objectives) != 1:
+            raise UsageError(
+                f"Evolution is for one objective, but the study has {', '.join(problem.objectives)}; Random and "
+                "Exhaustive take several"
+            )
+        return EvolutionSearch(problem, self)
+
+
+class EvolutionSearch:
+    def __init__(self, problem: Problem, searcher: Evolution) -> None:
+        self.space = problem.space
+        self.seed = problem.seed
+        self.sample = searcher.sample
+        ((self.objective, direction),) = problem.objectives.items()
+        self.sign = 1.0 if direction == "maximize" else -1.0
+        # Finds what is new: for the first population, and where mutation finds only what was tried.
+        self.random = Random().start(problem)
+        self.tried: set[str] = set()
+        self.alive: deque[tuple[float, int, Mapping[str, Any]]] = deque(maxlen=searcher.population)
+
+    def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
+        if len(self.alive) < (self.alive.maxlen or 0):
+            return self.random.ask(number, pending)
+        rng = stream(self.seed, number)
+        rivals = list(self.alive)
+        tournament = [rivals.pop(int(rng.random() * len(rivals))) for _ in range(self.sample)]
+        _, parent, assignment = max(tournament, key=lambda rival: rival[0])
+        arch = self.space.architecture(assignment)
+        under_way = {answers_id(trial.assignment) for trial in pending}
+        try:
+            for _ in range(MAX_REPEATS):
+                # A repeat is mutated further, so that the search leaves what it knows.
+                arch = self.space.mutate(arch, rng)
+                if arch.id not in self.tried and arch.id not in under_way:
+                    return Proposal(arch.assignment, note={"mutated": parent})
+        except SingleArchitecture:
+            pass
+        return self.random.ask(number, pending)
+
+    def tell(self, told: Told) -> None:
+        self.random.tell(told)
+        self.tried.add(answers_id(told.assignment))
+        if told.state == "done":
+            self.alive.append((self.sign * told.objectives[self.objective], told.number, told.assignment))
