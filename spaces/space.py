@@ -193,14 +193,21 @@ class Space:
             if n is None:
                 return self.first_allowed(propose)
             return [self.first_allowed(propose) for _ in range(n)]
-        random = rng.random
+        random, max_decisions = rng.random, self.max_decisions
+        program = self._program()
         if n is None:
-            return Architecture(self, self._draw(self._program(), random))
+            try:  # the common case without a call more than it needs
+                return Architecture(self, sample_plain(program, random, max_decisions))
+            except Refused:
+                return Architecture(self, self._draw(program, random))
         archs: list[Architecture] = []
         while len(archs) < n:
             program = self._program()
-            few = range(min(1_000, n - len(archs)))
-            archs.extend([Architecture(self, self._draw(program, random)) for _ in few])
+            try:
+                for _ in range(min(1_000, n - len(archs))):
+                    archs.append(Architecture(self, sample_plain(program, random, max_decisions)))
+            except Refused:
+                archs.append(Architecture(self, self._draw(program, random)))
         return archs
 
     def _draw(self, program: Program, random: Callable[[], float]) -> Answers:
