@@ -17,6 +17,7 @@ from archsearch.spaces import encode as encoding
 from archsearch.spaces import nn, program
 from archsearch.spaces import space as space_module
 from archsearch.spaces.decisions import Decision, IntegerRange
+from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Optional, Permute, Real, Repeat, Sequential, Subset
 from archsearch.spaces.space import Space
 from archsearch.spaces.text import list_decisions
@@ -150,6 +151,17 @@ def test_batches_beyond_a_thousand_and_with_constraints() -> None:
         assert space.sample(many, 2_003) == [space.sample(one) for _ in range(2_003)]
     assert all(arch["x"] < arch["y"] for arch in tight.sample(random.Random(0), 100))
     assert plain.sample(random.Random(0), 0) == []
+
+
+def test_batches_where_a_lazy_gives_graphs_that_are_refused() -> None:
+    def graph(wide: bool) -> Any:
+        edges = {"x": Optional(nn.Linear(Choice([1, 2, 3])))}
+        return Graph({"a": Vertex(inputs=edges), "b": Vertex(inputs=edges)}, inputs="x", outputs="b") if wide else None
+
+    space = Space(Lazy(graph, wide=Boolean()))
+    one, many = random.Random(5), random.Random(5)
+    assert space.sample(many, 300) == [space.sample(one) for _ in range(300)]
+    assert many.getstate() == one.getstate()
 
 
 @pytest.mark.parametrize("n", [-1, 2.0, True, "3"])
