@@ -3,12 +3,8 @@ and the same networks written by hand."""
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
 import random
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -266,30 +262,6 @@ def test_names_say_where_a_weight_stands() -> None:
         "norm.weight",
         "head.weight",
     ]
-
-
-@pytest.mark.parametrize(
-    "space",
-    [ofa_mobilenetv3.space(resolutions=(128, 224)), autoformer.space(), autoformer.base(), llama.space(tied=True)],
-    ids=["ofa", "autoformer", "autoformer base", "llama"],
-)
-def test_a_space_pickles_and_describes_itself(space: Space) -> None:
-    again = pickle.loads(pickle.dumps(space))
-    assert json.dumps(again.describe()) == json.dumps(space.describe())
-    arch = space.sample(random.Random(0))
-    assert again.architecture(json.loads(json.dumps(arch.assignment))).id == arch.id
-    assert again.sample(random.Random(0)) == arch
-
-
-def test_no_torch_is_needed_to_say_and_sample_them() -> None:
-    code = (
-        "import random, sys\n"
-        "from archsearch.spaces import autoformer, llama, ofa_mobilenetv3\n"
-        "for space in (autoformer.space(), llama.space(tied=True), ofa_mobilenetv3.space(resolutions=(128, 224))):\n"
-        "    assert space.size() and space.sample(random.Random(0)).id and space.describe()\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_groups_divide_heads() -> None:
