@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import BuildError, did_you_mean
 from archsearch.spaces.canonical import canonical_id
 from archsearch.spaces.resolve import PARTS, resolve
+from archsearch.spaces.resolved import Chain, Dag, Once
 from archsearch.spaces.text import architecture_text
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def model_of(values: Any) -> Any:
         if models:
             raise BuildError(f"the space has several modules ({', '.join(models)}); call the one to build 'model'")
     raise BuildError("the space has no module to build")
+
+
+def check_order(model: Any, names: list[str]) -> None:
+    """Refuse a model that begins with a graph whose inputs have the names of the space's in another order."""
+    while isinstance(model, Once) or (isinstance(model, Chain) and model.parts):
+        model = model.part if isinstance(model, Once) else model.parts[0]
+    if isinstance(model, Dag) and sorted(names) == sorted(model.inputs) and list(model.inputs) != names:
+        raise BuildError(
+            f"{model.place or 'root'}: the graph's inputs are {', '.join(model.inputs)}, but the space's are "
+            f"{', '.join(names)}: inputs go by their order, so give both the same"
+        )
 
 
 class Architecture:
@@ -99,7 +111,9 @@ class Architecture:
 
             if not self.space.inputs:
                 raise BuildError("sizes follow from the input: give Space(input_shape=...) or Space(inputs={...})")
-            self._settled = settle(model_of(self.values), list(self.space.inputs.values()))
+            model = model_of(self.values)
+            check_order(model, list(self.space.inputs))
+            self._settled = settle(model, list(self.space.inputs.values()))
         settled: Settled = self._settled
         return settled
 

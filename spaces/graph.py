@@ -104,6 +104,8 @@ class Graph(Node):
     ) -> None:
         if not isinstance(vertices, Mapping):
             raise SpaceError(f"Graph takes a dict of vertices by name, but got {vertices!r}")
+        if not isinstance(inputs, str | tuple | list):
+            raise SpaceError(f"Graph(inputs=...) is a name or a tuple of names, but got {inputs!r}")
         names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         check_names(names, vertices)
         check_merge(merge, dim, "Graph")

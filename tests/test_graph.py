@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.errors import AssignmentError, Infeasible, ShapeError, SizeTooHard, SpaceError
+from archsearch.errors import AssignmentError, BuildError, Infeasible, ShapeError, SizeTooHard, SpaceError
 from archsearch.spaces import nn
 from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.nodes import (
@@ -296,6 +296,7 @@ WRONG = [
     (lambda: Graph({"merge": Vertex(inputs="x")}, inputs="x", outputs="x"), "cannot be called 'merge'"),
     (lambda: Graph({"a": conv()}, inputs="x", outputs="a"), "a of a Graph must be a Vertex"),
     (lambda: Vertex(inputs="x", merge="sum"), "merge"),
+    (lambda: Graph({"a": Vertex(inputs="x")}, inputs=3, outputs="a"), "a name or a tuple of names"),  # type: ignore[arg-type]
     (lambda: Graph({"a": Vertex(inputs="x")}, inputs="x", outputs="a", dead="drop"), "'reject' or 'prune'"),
     (lambda: Graph({"a": Vertex(inputs=Optional(conv()))}, inputs="x", outputs="a"), "a source is a name, a pair"),
     (
@@ -338,6 +339,14 @@ def test_shapes_that_do_not_merge_name_both_shapes_and_both_paths() -> None:
         _ = Space({"net": graph}, inputs=inputs).sample(random.Random(0)).parameters
     for part in ["(8, 4, 4)", "(5, 4, 4)", "net.a.x", "net.a.y"]:
         assert part in str(raised.value)
+
+
+def test_inputs_of_a_space_in_another_order_are_refused() -> None:
+    """They go by their order: a graph that called them otherwise would read one as the other."""
+    graph = Graph({"a": Vertex(nn.Bilinear(2), inputs=["x", "y"], merge="concat")}, inputs=("x", "y"), outputs="a")
+    crossed = Space(Sequential(graph, nn.ReLU()), inputs={"y": Tensor(3), "x": Tensor(4)})
+    with pytest.raises(BuildError, match="the graph's inputs are x, y, but the space's are y, x"):
+        _ = crossed.sample(random.Random(0)).parameters
 
 
 def test_constraints_that_nothing_satisfies_are_an_error() -> None:
