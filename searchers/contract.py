@@ -11,6 +11,7 @@ which is how a study goes on after a crash.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,21 +24,41 @@ State: TypeAlias = Literal["done", "failed", "pruned"]
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What a constrained metric may be, both bounds included."""
+
+    minimum: float = -math.inf
+    maximum: float = math.inf
+
+    def violation(self, value: float | None) -> float:
+        """How far a value is outside; 0 inside, and inf for a value that is missing or not finite.
+
+        >>> Limit(maximum=20.0).violation(23.0), Limit(minimum=0.5).violation(0.5)
+        (3.0, 0.0)
+        """
+        if value is None or not math.isfinite(value):
+            return math.inf
+        return max(0.0, self.minimum - value, value - self.maximum)
+
+
+@dataclass(frozen=True)
 class Problem:
     """What is searched.
 
     Attributes:
-        space: the space, with its constraints (`require`, `where`).
+        space: the space, with its constraints (`require`, `where`); limits on free metrics are among its `where`.
         objectives: what is optimised: direction by metric, in the order in which the study names them.
         free_metrics: the objectives that follow from an architecture without evaluating it, as attributes of
             it (`arch.parameters`).
         seed: the seed of the study; see `stream`.
+        constraints: limits on metrics that only an evaluation measures, such as a latency.
     """
 
     space: Space
     objectives: Mapping[str, Direction]
     free_metrics: tuple[str, ...] = ()
     seed: int = 0
+    constraints: Mapping[str, Limit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
