@@ -12,6 +12,7 @@ from typing import Any
 from archsearch.errors import SingleArchitecture, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.random import Random
+from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import answers_id
 
 # So many mutations of mutations that were all tried before: then an architecture at random is as good.
@@ -56,7 +57,7 @@ class EvolutionSearch:
         self.sign = 1.0 if direction == "maximize" else -1.0
         # Finds what is new: for the first population, and where mutation finds only what was tried.
         self.random = Random().start(problem)
-        self.tried: set[str] = set()
+        self.tried = Tried()
         self.alive: deque[tuple[float, int, Mapping[str, Any]]] = deque(maxlen=searcher.population)
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:

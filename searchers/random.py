@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archsearch.errors import EndlessSpace, SpaceError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture, answers_id
 from archsearch.spaces.uniform import Uniform, check_uniform
 
@@ -38,7 +39,7 @@ class RandomSearch:
         self.space = problem.space
         self.uniform = uniform
         self.seed = problem.seed
-        self.tried: set[str] = set()
+        self.tried = Tried()
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         rng = stream(self.seed, number)
