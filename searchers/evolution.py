@@ -11,6 +11,7 @@ from typing import Any
 
 from archsearch.errors import SingleArchitecture, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.outcomes import single_objective
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import answers_id
@@ -40,11 +41,7 @@ class Evolution:
             )
 
     def start(self, problem: Problem) -> Search:
-        if len(problem.objectives) != 1:
-            raise UsageError(
-                f"Evolution is for one objective, but the study has {', '.join(problem.objectives)}; Random and "
-                "Exhaustive take several"
-            )
+        single_objective(problem, "Evolution")
         return EvolutionSearch(problem, self)
 
 

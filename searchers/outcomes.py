@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archsearch.errors import UsageError
 from archsearch.searchers.contract import Problem, Told
+
+# The searchers that take several objectives, for the error of those that do not.
+SEVERAL_OBJECTIVES = ("Random", "Exhaustive", "NSGA2", "SMBO", "Auto")
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,19 @@ def outcome_of(told: Told, problem: Problem) -> Outcome:
     ]
     violations = [limit.violation(told.metrics.get(name)) for name, limit in problem.constraints.items()]
     return Outcome(told.number, told.assignment, tuple(losses), tuple(violations))
+
+
+def single_objective(problem: Problem, searcher: str) -> str:
+    """The only objective of a problem, for a searcher that takes one.
+
+    Raises:
+        UsageError: there are several; says which searchers take them.
+    """
+    if len(problem.objectives) != 1:
+        *most, last = SEVERAL_OBJECTIVES
+        raise UsageError(
+            f"{searcher} is for one objective, but the study has {', '.join(problem.objectives)}; "
+            f"{', '.join(most)} and {last} take several"
+        )
+    (objective,) = problem.objectives
+    return objective

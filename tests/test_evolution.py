@@ -94,5 +94,5 @@ def test_it_is_better_than_random_search(direction: Any) -> None:
 def test_what_it_cannot_do_is_said_at_once() -> None:
     with pytest.raises(UsageError, match="sample=30, population=25"):
         Evolution(sample=30)
-    with pytest.raises(UsageError, match="one objective, but the study has a, b; Random and Exhaustive take several"):
+    with pytest.raises(UsageError, match="one objective, but the study has a, b; Random, Exhaustive, .* and Auto take several"):
         Evolution().start(Problem(SPACE, {"a": "maximize", "b": "minimize"}))
