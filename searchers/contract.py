@@ -30,15 +30,15 @@ class Limit:
     minimum: float = -math.inf
     maximum: float = math.inf
 
-    def violation(self, value: float | None) -> float:
-        """How far a value is outside; 0 inside, and inf for a value that is missing or not finite.
+    def slack(self, value: float | None) -> float:
+        """How far a value is outside (positive) or inside (negative); inf for one that is missing or not finite.
 
-        >>> Limit(maximum=20.0).violation(23.0), Limit(minimum=0.5).violation(0.5)
-        (3.0, 0.0)
+        >>> Limit(maximum=20.0).slack(23.0), Limit(minimum=0.5, maximum=1.0).slack(0.625)
+        (3.0, -0.125)
         """
         if value is None or not math.isfinite(value):
             return math.inf
-        return max(0.0, self.minimum - value, value - self.maximum)
+        return max(self.minimum - value, value - self.maximum)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,19 @@ class Outcome:
         number: its number.
         assignment: its answers by path.
         losses: its objectives in the order of the problem, smaller is better; empty where it has none (it failed).
-        violations: by how much it breaks each constraint of the problem, in their order; empty where it failed.
+        slacks: how far outside (positive) or inside (negative) each limit of the problem it is, in their order; empty
+            where it failed.
     """
 
     number: int
     assignment: Mapping[str, Any]
     losses: tuple[float, ...]
-    violations: tuple[float, ...] = ()
+    slacks: tuple[float, ...] = ()
+
+    @property
+    def violations(self) -> tuple[float, ...]:
+        """By how much it breaks each limit; 0 for those it keeps."""
+        return tuple([max(0.0, slack) for slack in self.slacks])
 
     @property
     def failed(self) -> bool:
@@ -54,8 +60,8 @@ def outcome_of(told: Told, problem: Problem) -> Outcome:
         -told.objectives[name] if direction == "maximize" else told.objectives[name]
         for name, direction in problem.objectives.items()
     ]
-    violations = [limit.violation(told.metrics.get(name)) for name, limit in problem.constraints.items()]
-    return Outcome(told.number, told.assignment, tuple(losses), tuple(violations))
+    slacks = [limit.slack(told.metrics.get(name)) for name, limit in problem.constraints.items()]
+    return Outcome(told.number, told.assignment, tuple(losses), tuple(slacks))
 
 
 def single_objective(problem: Problem, searcher: str) -> str:
