@@ -40,6 +40,10 @@ class Limit:
             return math.inf
         return max(self.minimum - value, value - self.maximum)
 
+    def violation(self, value: float | None) -> float:
+        """How far a value is outside; 0 inside."""
+        return max(0.0, self.slack(value))
+
 
 @dataclass(frozen=True)
 class Problem:
