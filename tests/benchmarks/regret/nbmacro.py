@@ -6,9 +6,10 @@ the mean.
 
 from __future__ import annotations
 
-from archsearch.spaces import nasbench_macro
 from benchmarks.regret.data import table
 from benchmarks.regret.tasks import Assignment, Task
+
+from archsearch.spaces import nasbench_macro
 
 DIGITS = {"identity": "0", "mb3_k3": "1", "mb6_k5": "2"}
 
@@ -22,4 +23,4 @@ def task(name: str) -> Task:
         arch = "".join([DIGITS[assignment[f"layers[{i}]"]] for i in range(8)])
         return {"score": scores[arch], "report": reports[arch]}
 
-    return Task(name, nasbench_macro.space(), evaluate, max(reports.values()))
+    return Task(name, nasbench_macro.space(), evaluate, best=max(reports.values()), worst=min(reports.values()))

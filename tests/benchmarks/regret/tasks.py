@@ -33,6 +33,7 @@ class Task:
             architecture cannot be trained: the trial failed. With several: the objectives by name, and no regret but
             hypervolume.
         best: the largest "report" of the space; with several objectives, the hypervolume of the best front.
+        worst: what counts as report as long as no architecture has been found that can be trained and keeps the limits.
         budget: evaluations in a run.
         kind: "flat", all decisions always asked, each with finitely many options; "tree", some asked only under some
             answers of others; "mixed", with numbers (Real, Integer), perhaps a tree as well; "pool", an archsearch
@@ -47,6 +48,7 @@ class Task:
     space: Space
     evaluate: Callable[[Assignment], dict[str, float]]
     best: float
+    worst: float
     budget: int = 200
     kind: Kind = "flat"
     unit: float = 1.0
@@ -76,8 +78,11 @@ class Run:
 class Method(Protocol):
     """A search method with its settings: ours or a peer's.
 
+    Those of a library are in a file `peers_LIBRARY.py` here, with `NAMES`, a tuple of their names (`LIBRARY-tpe`), and
+    a function `method(name) -> Method`, which imports the library only when it is called.
+
     Attributes:
-        name: the name, and of the file of its results: letters, digits and `_-.=,`.
+        name: the name, and of the file of its results: letters, digits and `_-.=+`, beginning with the library.
         version: of the library that does the work, such as "optuna 5.0.0".
         settings: JSON-able; what was set other than the library's defaults.
     """

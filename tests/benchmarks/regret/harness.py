@@ -1,0 +1,138 @@
+"""Runs what is missing, and says what came out:
+
+    PYTHONPATH=tests python -m benchmarks.regret --methods smbo,mcts --tasks nbmacro --seeds 100
+
+A run that is on file is not made again: stop it and start it again as you like. Where a method has another version
+or other settings than what is on file, it is left alone, unless `--again` says to drop the old runs and make them anew.
+`--results /tmp/try` keeps experiments apart. A method is a searcher of ours, perhaps with settings
+(`evolution:population=100+sample=25`), or a peer's (`optuna-tpe`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.regret import results, tasks
+from benchmarks.regret.data import NoData
+from benchmarks.regret.tasks import Method, NotForThis, Task
+from benchmarks.regret.trace import Trace, trace
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to make."""
+
+    task: str
+    method: str
+    seed: int
+    budget: int
+
+
+def method(name: str) -> Method:
+    """The method of this name: a peer's or ours.
+
+    Raises:
+        UsageError: there is none.
+    """
+    module = f"benchmarks.regret.peers_{re.split('[-:]', name)[0]}"
+    found: Method = import_module(module if find_spec(module) else "benchmarks.regret.ours").method(name)
+    return found
+
+
+def run(job: Job) -> Trace | str:
+    """The trace of a run, or why the method cannot do the task."""
+    task = tasks.task(job.task)
+    try:
+        return trace(task, job.seed, job.budget, method(job.method).run(task, job.seed, job.budget))
+    except NotForThis as error:
+        return str(error)
+
+
+def missing(names: Sequence[str], task: Task, seeds: int, budget: int, folder: Path, again: bool) -> Iterator[Job]:
+    """The runs of these methods that are not on file; begins the files."""
+    for name in names:
+        path = results.path_of(folder, task.name, name)
+        found, what = results.read(path), method(name)
+        if found is None or (again and not found.is_of(what)):
+            found = results.Results(task.name, name, what.version, what.settings)
+            results.write_head(path, found)
+        elif not found.is_of(what):
+            print(f"{task.name} {name}: kept as it is, by {found.version}, not {what.version} (--again runs it anew)")
+            continue
+        for seed in range(seeds):
+            if seed not in found.traces or found.traces[seed].budget < min(budget, task.budget):
+                yield Job(task.name, name, seed, min(budget, task.budget))
+
+
+def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Trace | str]]:
+    """The runs, as they finish."""
+    if processes == 1:
+        for job in jobs:
+            yield job, run(job)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        running: dict[Future[Trace | str], Job] = {pool.submit(run, job): job for job in jobs}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+
+
+def run_all(jobs: Sequence[Job], folder: Path, processes: int) -> None:
+    """Make these runs, each on file as soon as it is done."""
+    refused: set[tuple[str, str]] = set()
+    start = last = time.monotonic()
+    for n, (job, outcome) in enumerate(outcomes(jobs, processes), 1):
+        path = results.path_of(folder, job.task, job.method)
+        if isinstance(outcome, Trace):
+            results.append(path, outcome)
+        elif (job.task, job.method) not in refused:
+            refused.add((job.task, job.method))
+            print(f"{job.task} {job.method}: {outcome}")
+            path.unlink()
+        if time.monotonic() - last > 30:
+            last = time.monotonic()
+            print(f"{n} of {len(jobs)} runs in {last - start:.0f} s", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is missing of what is asked, and print the tables."""
+    parser = argparse.ArgumentParser(
+        "benchmarks.regret", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--methods", required=True, help="comma-separated: random,evolution:population=100+sample=25")
+    parser.add_argument("--tasks", default="all", help=f"comma-separated, or all: {','.join(tasks.NAMES)}")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--quick", action="store_true", help="10 seeds")
+    parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="drop the runs of other versions and settings")
+    parser.add_argument("--results", type=Path, default=results.FOLDER, help="the folder of the results")
+    given = parser.parse_args(arguments)
+    names = given.methods.split(",")
+    for name in names:
+        method(name)
+    wanted = tasks.NAMES if given.tasks == "all" else given.tasks.split(",")
+    found = []
+    for name in wanted:
+        try:
+            found.append(tasks.task(name))
+        except NoData as error:
+            print(f"{name}: left out, {error}")
+    seeds = 10 if given.quick else given.seeds
+    jobs = [job for task in found for job in missing(names, task, seeds, given.budget, given.results, given.again)]
+    run_all(jobs, given.results, given.processes)
+    from benchmarks.regret.report import table
+
+    for task in found:
+        print(table(task, [r for r in results.read_all(given.results, task.name) if r.method in names]))

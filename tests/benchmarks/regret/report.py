@@ -1,0 +1,163 @@
+"""Tables and pictures of what is on file: `PYTHONPATH=tests python -m benchmarks.regret.report [TASK ...]`.
+
+A table is Markdown: the mean regret after 10, 25, 50, 100 and 200 evaluations with a 95% confidence interval of the
+mean (bootstrap over the runs), the best of ours and the best peer in bold at the last of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from benchmarks.regret import results, tasks
+from benchmarks.regret.results import Results
+from benchmarks.regret.tasks import Task
+
+Array = npt.NDArray[np.float64]
+
+PICTURES = Path(__file__).parents[1] / "pictures"
+CHECKPOINTS = (10, 25, 50, 100, 200)
+RESAMPLES = 2_000
+
+
+def is_ours(method: str) -> bool:
+    """Whether a method is a searcher of archsearch."""
+    from archsearch.searchers import NAMES
+
+    return method.partition(":")[0] in NAMES
+
+
+def regrets(task: Task, found: Results) -> Array:
+    """Regret after every evaluation, shape (runs, budget); with several objectives the lacking share of hypervolume."""
+    several = len(task.objectives) > 1
+    before, unit = (0.0, task.best) if several else (task.worst, task.unit)
+    values = [t.best_so_far(task.budget, before) for _, t in sorted(found.traces.items())]
+    reached = min([t.budget for t in found.traces.values()])
+    return np.maximum(0.0, (task.best - np.array(values)[:, :reached]) / unit)
+
+
+def interval(values: Array) -> tuple[Array, Array]:
+    """95% confidence interval of the mean over the runs, by bootstrap; values: (runs, ...)."""
+    picks = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    weights = np.apply_along_axis(np.bincount, 1, picks, minlength=len(values)) / len(values)
+    low, high = np.percentile(weights @ values, (2.5, 97.5), axis=0)
+    return low, high
+
+
+def number(value: float) -> str:
+    """Three digits or three decimals, four below .001.
+
+    >>> number(12.345), number(0.1), number(0.00012), number(0.0)
+    ('12.3', '.100', '.0001', '0')
+    """
+    if value < 5e-5:
+        return "0"
+    if value >= 1:
+        return f"{value:.3g}"
+    return f"{value:.{3 if value >= 0.0005 else 4}f}".removeprefix("0")
+
+
+def table(task: Task, all_found: Sequence[Results]) -> str:
+    """The table of a task."""
+    all_found = [found for found in all_found if found.traces]
+    if not all_found:
+        return f"{task.name}: nothing on file\n"
+    curves = {found.method: regrets(task, found) for found in all_found}
+    budget = min([values.shape[1] for values in curves.values()])
+    at = [n for n in CHECKPOINTS if n <= budget] or [budget]
+    columns = [n - 1 for n in at]
+    means = {method: values.mean(axis=0)[columns] for method, values in curves.items()}
+    bands = {method: interval(values[:, columns]) for method, values in curves.items()}
+    best: dict[bool, list[str]] = {}
+    for side in (True, False):
+        methods = [method for method in curves if is_ours(method) == side]
+        best[side] = [min(methods, key=lambda m: means[m][i]) for i in range(len(at))] if methods else []
+    lines = [
+        f"| {task.name} | " + " | ".join(map(str, at)) + " | runs | repeats | failed | ask, ms |",
+        "|---" * (len(at) + 5) + "|",
+    ]
+    for found in sorted(all_found, key=lambda found: means[found.method][-1]):
+        cells = []
+        for i in range(len(at)):
+            low, high = bands[found.method]
+            cell = f"{number(means[found.method][i])} ({number(low[i])} to {number(high[i])})"
+            winners = best[is_ours(found.method)]
+            cells.append(f"**{cell}**" if winners and winners[i] == found.method else cell)
+        traces = found.traces.values()
+        about = [np.mean([t.repeats for t in traces]), np.mean([t.failed for t in traces])]
+        ask = float(np.median([t.ask_ms[1] for t in traces]))
+        rest = [str(len(traces)), *[number(float(x)) for x in about], number(ask)]
+        lines.append(f"| {found.method} | " + " | ".join(cells + rest) + " |")
+    return "\n".join([*lines, *verdict(at, means, bands, best)]) + "\n"
+
+
+def verdict(
+    at: Sequence[int], means: dict[str, Array], bands: dict[str, tuple[Array, Array]], best: dict[bool, list[str]]
+) -> list[str]:
+    """Where `auto` stands against the best peer at each number of evaluations."""
+    if "auto" not in means or not best[False]:
+        return []
+    words = []
+    for i, n in enumerate(at):
+        low, high = (band[i] for band in bands[best[False][i]])
+        mean = means["auto"][i]
+        word = "better than" if mean < low else "within" if mean <= high else "worse than"
+        words.append(f"{n}: {word} {best[False][i]}")
+    return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"]
+
+
+def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
+    """The mean regret of every method over evaluations, with the band of its confidence interval, into a file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
+    curves = {found.method: regrets(task, found) for found in all_found if found.traces}
+    order = sorted(curves, key=lambda method: (not is_ours(method), curves[method].mean(axis=0)[-1]))
+    above: list[float] = []
+    for i, method in enumerate(order):
+        mean, (low, high) = curves[method].mean(axis=0), interval(curves[method])
+        above += mean[mean > 0].tolist()
+        style: Any = {"color": pyplot.get_cmap("tab20")(i % 20), "linestyle": "-" if is_ours(method) else "--"}
+        axes.plot(np.arange(1, len(mean) + 1), mean, label=method, linewidth=1.8 if is_ours(method) else 1.2, **style)
+        axes.fill_between(np.arange(1, len(mean) + 1), low, high, color=style["color"], alpha=0.12, linewidth=0)
+    axes.set_yscale("log")
+    if above:
+        axes.set_ylim(max(min(above) * 0.8, max(above) * 1e-4), max(above) * 1.2)
+    several = len(task.objectives) > 1
+    axes.set(
+        xlabel="evaluations",
+        ylabel="share of the hypervolume that is lacking" if several else "regret",
+        title=f"{task.name}: mean of the runs, and its 95% confidence interval",
+        xlim=(1, task.budget),
+    )
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(fontsize=8, ncols=2, title="ours solid, peers dashed")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Print the tables and draw the pictures."""
+    parser = argparse.ArgumentParser("benchmarks.regret.report", description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=tasks.NAMES)
+    parser.add_argument("--results", type=Path, default=results.FOLDER)
+    parser.add_argument("--pictures", type=Path, default=PICTURES)
+    given = parser.parse_args()
+    for name in given.tasks:
+        found = list(results.read_all(given.results, name))
+        if found:
+            task = tasks.task(name)
+            print(table(task, found))
+            picture(task, found, given.pictures / f"regret_{name}.png")
+
+
+if __name__ == "__main__":
+    main()
