@@ -16,9 +16,11 @@ Assignment: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = Literal["flat", "tree", "mixed", "pool"]
 
 # By the beginning of a task's name, the module that has a function `task(name)` for it.
-MODULES = {"nbmacro": "nbmacro"}
+MODULES = {"nbmacro": "nbmacro", "nbgraph": "nbgraph", "": "analytic"}
 
-NAMES = ("nbmacro", "nbmacro_noisy")
+ANALYTIC = ("tree", "tree_noisy", "grammar", "hierarchy", "mixed", "cell", "order", "trap")
+GRAPHS = ("nbgraph_cora", "nbgraph_arxiv", "nbgraph_photo", "nbgraph_cs", "nbgraph_proteins")
+NAMES = ("nbmacro", "nbmacro_noisy", *GRAPHS, *ANALYTIC)
 
 
 @dataclass(frozen=True)
