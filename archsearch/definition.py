@@ -128,8 +128,9 @@ class Definition:
         if not changed:
             return
         what = ", ".join([line.partition(": ")[0] for line in changed[:MAX_DIFFERENCES]])
-        trials = record.trials()
-        for trial in trials:
+        num_trials = 0
+        for trial in record.each():
+            num_trials += 1
             try:
                 self.space.architecture(trial.assignment)
             except ArchsearchError as error:
@@ -138,7 +139,7 @@ class Definition:
                     f"architecture of it ({error}); use another name. What differs: {what}"
                 ) from error
         message = (
-            f"functions of the space changed; all {len(trials)} stored trials are still architectures of it: {what}"
+            f"functions of the space changed; all {num_trials} stored trials are still architectures of it: {what}"
         )
         with record.writing() as db:
             db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))

@@ -77,7 +77,6 @@ class Driver:
         self.search = definition.searcher.start(definition.problem)
         self.running: dict[int, Running] = {}
         self.orphans: deque[int] = deque()
-        self.evaluated: dict[bytes, int] = {}
         self.failures: Counter[str] = Counter()
         self.best: tuple[int, float] | None = None
         self.num_told = 0
@@ -88,34 +87,37 @@ class Driver:
 
     def replay(self) -> None:
         """Tell the search what is in the record, in the order of finishing, and find what was left running."""
-        trials = self.record.trials()
-        self.num_trials = len(trials)
-        for trial in sorted([t for t in trials if t.finish is not None], key=lambda t: t.finish or 0):
+        unknown: list[tuple[int, bytes]] = []  # the evaluations of trials from an older record
+
+        def evaluation(trial: TrialRecord) -> bytes | None:
+            known = trial.evaluation or self.evaluation(trial, trial.canonical_id)
+            if known is not None and trial.evaluation is None:
+                unknown.append((trial.number, known))
+            return known
+
+        for trial in self.record.each("finish IS NOT NULL", "finish"):
+            evaluation(trial)
             self.tell(trial.number, trial.assignment, state_of(trial.state), trial.metrics, trial.seconds or 0.0)
             self.failures.update([trial.kind] if trial.kind else [])
-            if trial.reused_from is not None:
-                self.num_reused += 1
-            elif trial.state == "done":
-                self.note(trial.number, self.evaluation(trial, trial.canonical_id))
+            self.num_reused += trial.reused_from is not None
         lost = self.record.num_lost()
-        for trial in trials:
-            if trial.finish is None:
-                evaluation = self.evaluation(trial, trial.canonical_id)
-                leader = self.leader(evaluation)
-                self.running[trial.number] = Running(
-                    trial.assignment,
-                    trial.attempts,
-                    time.monotonic(),
-                    evaluation,
-                    leader,
-                    lost.get(trial.number, 0),
-                )
-                if leader is None:
-                    self.orphans.append(trial.number)
-        for sequence, number, metrics in self.record.reports():
-            self.num_reports = sequence
-            if number in self.running:
-                self.running[number].latest_report = metrics
+        for trial in self.record.trials("finish IS NULL"):
+            shared = evaluation(trial) if self.reuse else None
+            leader = self.leader(shared)
+            self.running[trial.number] = Running(
+                trial.assignment,
+                trial.attempts,
+                time.monotonic(),
+                shared,
+                leader,
+                lost.get(trial.number, 0),
+                self.record.latest_report(trial.number),
+            )
+            if leader is None:
+                self.orphans.append(trial.number)
+        self.num_trials = self.num_told + len(self.running)
+        self.num_reports = self.record.num_reports()
+        self.record.note_evaluations(unknown)
         self.record.interrupt()
 
     def pending(self) -> list[Pending]:
@@ -124,14 +126,9 @@ class Driver:
 
     def evaluation(self, trial: TrialRecord | Proposal, canonical_id: str | None) -> bytes | None:
         """What is evaluated for a trial; None where no other trial can share it."""
-        if canonical_id is None or not self.reuse:
+        if canonical_id is None:
             return None
         return evaluation_id(canonical_id, trial.parent, trial.budget, trial.assignment, self.labels)
-
-    def note(self, number: int, evaluation: bytes | None) -> None:
-        """A trial that is done: it answers those of the same evaluation that come later."""
-        if evaluation is not None:
-            self.evaluated.setdefault(evaluation, number)
 
     def leader(self, evaluation: bytes | None) -> int | None:
         """The trial without an outcome that is evaluated for all of this evaluation, or None."""
@@ -141,10 +138,8 @@ class Driver:
 
     def answer(self, number: int, assignment: Mapping[str, Any], evaluation: bytes | None) -> Reused | None:
         """What the record answers a new trial, or None."""
-        source = None if evaluation is None else self.evaluated.get(evaluation)
-        if source is None:
-            return None
-        return self.reused(number, assignment, source, *self.record.evaluated(source), self.num_told + 1)
+        found = None if evaluation is None else self.record.evaluated(evaluation)
+        return None if found is None else self.reused(number, assignment, *found, self.num_told + 1)
 
     def reused(
         self,
@@ -175,12 +170,13 @@ class Driver:
             assignment = as_recorded(proposal)
             network = network_of(self.definition.space, assignment)
             evaluation = self.evaluation(proposal, network)
-            leader = self.leader(evaluation)
-            answer = self.answer(number, assignment, evaluation) if leader is None else None
+            shared = evaluation if self.reuse else None
+            leader = self.leader(shared)
+            answer = self.answer(number, assignment, shared) if leader is None else None
             begins = leader is None and answer is None
             heard = self.num_told, self.num_reports
-            asked.append(Asked(number, proposal, *heard, tuple(self.running), network, begins))
-            self.running[number] = Running(assignment, int(begins), time.monotonic(), evaluation, leader)
+            asked.append(Asked(number, proposal, *heard, tuple(self.running), network, evaluation, begins))
+            self.running[number] = Running(assignment, int(begins), time.monotonic(), shared, leader)
             self.num_trials += 1
             if answer is not None:
                 self.record.add(asked, [answer])
@@ -247,8 +243,6 @@ class Driver:
         for outcome, state, _ in rows:
             if state is None:
                 continue
-            if state == "done":
-                self.note(outcome.number, self.running[outcome.number].evaluation)
             self.end(outcome.number, state, outcome.metrics, outcome.seconds)
             self.failures.update([outcome.kind] if state == "failed" else [])
             for answer in reused:

@@ -44,6 +44,7 @@ class Asked:
         heard_reports: the sequence number of the last report that was there.
         pending: the numbers of the trials that were running.
         canonical_id: of the network; None where it cannot be told.
+        evaluation: what is evaluated (`reuse.evaluation_id`); None where no other trial can share it.
         begins: whether its first attempt begins now.
     """
 
@@ -53,6 +54,7 @@ class Asked:
     heard_reports: int
     pending: Sequence[int]
     canonical_id: str | None
+    evaluation: bytes | None
     begins: bool
 
 
@@ -119,8 +121,8 @@ class Record:
                 p = a.proposal
                 db.execute(
                     "INSERT INTO trials (state, study, number, architecture, assignment, proposed, heard,"
-                    " heard_reports, pending, parent, budget, note, canonical_id)"
-                    " VALUES ('running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " heard_reports, pending, parent, budget, note, canonical_id, evaluation)"
+                    " VALUES ('running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         self.study,
                         a.number,
@@ -134,6 +136,7 @@ class Record:
                         p.budget,
                         dumps(dict(p.note)),
                         a.canonical_id,
+                        a.evaluation,
                     ),
                 )
                 if a.begins:
@@ -215,13 +218,24 @@ class Record:
             message = f"trial {r.number} is the network of trial {r.source}, and has its metrics"
             db.execute(ADD_EVENT, (self.study, time, "reused", message))
 
-    def evaluated(self, number: int) -> tuple[dict[str, Any], Metrics]:
-        """The assignment and the metrics of a trial that is done."""
+    def evaluated(self, evaluation: bytes) -> tuple[int, dict[str, Any], Metrics] | None:
+        """The first trial that is done by this evaluation: its number, assignment and metrics."""
         with self.store.errors():
-            assignment, metrics = self.store.db.conn.execute(
-                "SELECT assignment, metrics FROM trials WHERE study = ? AND number = ?", (self.study, number)
+            found = self.store.db.conn.execute(
+                "SELECT number, assignment, metrics FROM trials WHERE study = ? AND evaluation = ?"
+                " AND state = 'done' AND reused_from IS NULL ORDER BY finish LIMIT 1",
+                (self.study, evaluation),
             ).fetchone()
-        return as_answers(assignment), json.loads(metrics)
+        return None if found is None else (found[0], as_answers(found[1]), json.loads(found[2]))
+
+    def note_evaluations(self, evaluations: Sequence[tuple[int, bytes]]) -> None:
+        """What was evaluated, as (trial number, evaluation), for trials of a record that did not say."""
+        if evaluations:
+            with self.writing() as db:
+                db.executemany(
+                    "UPDATE trials SET evaluation = ? WHERE study = ? AND number = ?",
+                    [(evaluation, self.study, number) for number, evaluation in evaluations],
+                )
 
     def event(self, kind: str, message: str) -> None:
         """Something worth knowing about the study."""
@@ -230,8 +244,12 @@ class Record:
 
     def trials(self, where: str = "1", order: str = "number") -> list[TrialRecord]:
         """The trials, in the order of their numbers."""
-        rows = self.store.query(f"{COLUMNS} AND {where} ORDER BY trials.{order}", {"study": self.study})
-        return [self.trial(row) for row in rows]
+        return list(self.each(where, order))
+
+    def each(self, where: str = "1", order: str = "number") -> Iterator[TrialRecord]:
+        """The trials one at a time: a long study's do not lie in memory together."""
+        rows = self.store.rows(f"{COLUMNS} AND {where} ORDER BY trials.{order}", {"study": self.study})
+        return (self.trial(row) for row in rows)
 
     def best(self, objective: str) -> TrialRecord | None:
         """The best done trial by one objective."""
@@ -261,6 +279,7 @@ class Record:
             budget=row["budget"],
             note=json.loads(row["note"]),
             canonical_id=row["canonical_id"],
+            evaluation=row["evaluation"],
             reused_from=row["reused_from"],
             space=self.space,
         )
@@ -272,6 +291,20 @@ class Record:
             {"study": self.study},
         )
         return {row["number"]: row["lost"] for row in rows}
+
+    def num_reports(self) -> int:
+        """The sequence number of the last report."""
+        query = "SELECT max(sequence) AS last FROM reports WHERE study = :study"
+        return self.store.query(query, {"study": self.study})[0]["last"] or 0
+
+    def latest_report(self, number: int) -> Metrics | None:
+        """What a trial reported last, with its step."""
+        rows = self.store.query(
+            "SELECT step, metrics FROM reports WHERE study = :study AND number = :number"
+            " ORDER BY sequence DESC LIMIT 1",
+            {"study": self.study, "number": number},
+        )
+        return {"step": rows[0]["step"], **json.loads(rows[0]["metrics"])} if rows else None
 
     def reports(self) -> list[tuple[int, int, dict[str, float | None]]]:
         """(sequence number, trial number, metrics with their step) of every report, in order."""

@@ -140,6 +140,80 @@ ALTER TABLE trials ADD COLUMN canonical_id TEXT;
 ALTER TABLE trials ADD COLUMN reused_from INTEGER;
 """
 
-MIGRATIONS = (VERSION_1, VERSION_2)
+VERSION_3 = """
+-- What was evaluated, in 80 bits: trials with equal ones have one outcome; NULL: nothing else can share it.
+ALTER TABLE trials ADD COLUMN evaluation BLOB;
+CREATE INDEX evaluations ON trials (study, evaluation, finish)
+    WHERE evaluation IS NOT NULL AND state = 'done' AND reused_from IS NULL;
+
+-- JSON: bounds by metric, {"latency_ms": {"<=": 20.0}}.
+ALTER TABLE studies ADD COLUMN constraints TEXT NOT NULL DEFAULT '{}';
+
+-- The number of workers of a study in lockstep; NULL: outcomes are heard in the order of finishing.
+ALTER TABLE studies ADD COLUMN lockstep INTEGER;
+
+-- Architectures that are to be tried before the search is asked.
+CREATE TABLE enqueued (
+    study INTEGER NOT NULL REFERENCES studies (id),
+    place INTEGER NOT NULL,         -- 1, 2, ... in the order in which they were enqueued
+    architecture TEXT NOT NULL,     -- Architecture.id
+    assignment TEXT NOT NULL,       -- JSON: answer by path
+    since INTEGER NOT NULL,         -- how many trials the study had then
+    number INTEGER,                 -- the trial of this architecture; NULL: it waits
+    PRIMARY KEY (study, place)
+);
+CREATE INDEX waiting ON enqueued (study, place) WHERE number IS NULL;
+
+DROP VIEW pareto;
+DROP VIEW best;
+DROP VIEW scores;
+
+-- What a trial that is done has outside the limits. Those on parameters and FLOPs were kept before it was proposed.
+CREATE VIEW violations AS
+SELECT trials.study AS study_id, studies.name AS study, trials.number, bounded.key AS metric, metric.value,
+    bound.key AS comparison, bound.value AS bound
+FROM trials JOIN studies ON studies.id = trials.study
+JOIN json_each(studies.constraints) AS bounded ON bounded.key NOT IN ('parameters', 'flops')
+JOIN json_each(bounded.value) AS bound
+LEFT JOIN json_each(trials.metrics) AS metric ON metric.key = bounded.key
+WHERE trials.state = 'done' AND NOT coalesce(
+    CASE bound.key WHEN '<=' THEN metric.value <= bound.value ELSE metric.value >= bound.value END, 0);
+
+-- The value of every objective of the finished trials; `loss` is smaller where the value is better.
+CREATE VIEW scores AS
+SELECT trials.study AS study_id, studies.name AS study, trials.number, objective.key AS objective,
+    metric.value, CASE objective.value WHEN 'maximize' THEN -metric.value ELSE metric.value END AS loss,
+    NOT EXISTS (SELECT 1 FROM violations
+        WHERE violations.study_id = trials.study AND violations.number = trials.number) AS feasible
+FROM trials JOIN studies ON studies.id = trials.study, json_each(studies.objectives) AS objective
+JOIN json_each(trials.metrics) AS metric ON metric.key = objective.key
+WHERE trials.state = 'done';
+
+-- The best trial by each objective among those within the limits; of equals the first.
+CREATE VIEW best AS
+SELECT study, objective, value, number, architecture, metrics, assignment
+FROM (
+    SELECT scores.*, trials.architecture, trials.metrics, trials.assignment,
+        row_number() OVER (PARTITION BY study_id, objective ORDER BY loss, scores.number) AS place
+    FROM scores JOIN trials ON trials.study = study_id AND trials.number = scores.number
+    WHERE feasible
+) WHERE place = 1;
+
+-- The trials within the limits that no other one of them beats: as good in every objective and better in one.
+CREATE VIEW pareto AS
+SELECT studies.name AS study, one.number, one.architecture, one.metrics, one.assignment
+FROM trials AS one JOIN studies ON studies.id = one.study
+WHERE one.state = 'done' AND NOT EXISTS (
+    SELECT 1 FROM violations WHERE violations.study_id = one.study AND violations.number = one.number
+) AND NOT EXISTS (
+    SELECT 1 FROM scores AS mine JOIN scores AS other
+        ON other.study_id = mine.study_id AND other.objective = mine.objective AND other.feasible
+    WHERE mine.study_id = one.study AND mine.number = one.number
+    GROUP BY other.number
+    HAVING max(other.loss > mine.loss) = 0 AND max(other.loss < mine.loss) = 1
+);
+"""
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
 
 VERSION = len(MIGRATIONS)

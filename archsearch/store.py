@@ -111,8 +111,12 @@ class Store:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a SELECT."""
+        return list(self.rows(sql, parameters))
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of a SELECT, one at a time."""
         with self.errors():
-            return list(self.db.query(sql, dict(parameters or {})))
+            yield from self.db.query(sql, dict(parameters or {}))
 
     def studies(self) -> list[dict[str, Any]]:
         """Every study by name: its columns, and `num_trials` by state in `states`."""

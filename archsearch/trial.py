@@ -101,6 +101,7 @@ class TrialRecord:
         budget: how much training it was to get.
         note: what the searcher noted.
         canonical_id: of its network, as it was when it was proposed; None where that could not be told.
+        evaluation: what was evaluated (`reuse.evaluation_id`); None where no other trial can share it.
         reused_from: the trial of the same network whose evaluation answered this one; None where it was evaluated.
         space: the space that it belongs to.
     """
@@ -122,6 +123,7 @@ class TrialRecord:
     budget: float | None
     note: Mapping[str, Any]
     canonical_id: str | None
+    evaluation: bytes | None
     reused_from: int | None
     space: Space = field(repr=False, compare=False)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from old_records import downgrade
 from random_spaces import make_space
 from reuse_studies import Counting, Listed, ListedSearch, query, sources, twins
 
@@ -365,20 +366,45 @@ def test_a_tampered_answer_does_not_verify(change: str, store: Path) -> None:
         study.verify()
 
 
-def test_a_record_of_version_1_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_version_1_goes_on(store: Path) -> None:
     """Its trials have no canonical id and answer nothing; those that follow do."""
     study = Study(twins(), Counting(), searcher="exhaustive", store=store)
     study.run(trials=2)
-    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
-        for column in ("canonical_id", "reused_from"):
-            connection.execute(f"ALTER TABLE trials DROP COLUMN {column}")
-        connection.execute("PRAGMA user_version = 1")
-        now = {(kind, name) for kind, name in connection.execute("SELECT type, name FROM sqlite_master")}
-    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(schema.VERSION_1)
-        assert {(kind, name) for kind, name in fresh.execute("SELECT type, name FROM sqlite_master")} == now
+    downgrade(store, 1)
     study.run(trials=6)
     assert query(store, "PRAGMA user_version") == [(schema.VERSION,)]
     assert sources(study) == [None] * 6
     assert [trial.canonical_id is None for trial in study.trials] == [True] * 2 + [False] * 4
     assert study.verify() == 6
+
+
+def test_a_record_of_version_2_goes_on(store: Path) -> None:
+    """What its trials evaluated follows from their canonical ids: they answer later ones."""
+    study = Study(twins(), Counting(), searcher="exhaustive", store=store)
+    study.run(trials=2)
+    before = [trial.evaluation for trial in study.trials]
+    downgrade(store, 2)
+    study.run(trials=6)
+    assert [trial.evaluation for trial in study.trials][:2] == before
+    assert None not in before
+    assert sources(study) == [None, None, 0, 1, None, None]
+    assert study.verify() == 6
+
+
+def test_what_answers_is_looked_up_by_an_index(store: Path) -> None:
+    """The record is all that knows what was evaluated; a scan of it for every proposal would grow with the study."""
+    study = Study(twins(), Counting(), searcher="exhaustive", store=store)
+    study.run(trials=6)
+    asked: list[str] = []
+    with contextlib.closing(study), study.record() as record:
+        driver = study.driver()
+        assert record is not None
+        driver.record.store.db.conn.set_trace_callback(asked.append)
+        evaluation = study.trials[0].evaluation
+        assert evaluation is not None
+        found = driver.record.evaluated(evaluation)
+        driver.record.store.db.conn.set_trace_callback(None)
+    assert found is not None
+    assert found[0] == 0
+    (plan,) = [row[3] for row in query(store, f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert plan == "SEARCH trials USING INDEX evaluations (study=? AND evaluation=?)"
