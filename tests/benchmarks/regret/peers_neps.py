@@ -91,6 +91,7 @@ METHODS: tuple[Method, ...] = (
     Neps("neps-bo", "bayesian_optimization", needs_flat=True),
     Neps("neps-evolution", "neps_regularized_evolution"),
 )
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:

@@ -15,14 +15,17 @@ from typing import Any
 
 from benchmarks.regret.peers_space import (
     MAX_DECISIONS,
+    Asked,
     allowed,
     answer_of,
     bounds,
     by_name,
+    digits,
     drive,
     flat,
     is_category,
     library,
+    order_of,
 )
 from benchmarks.regret.tasks import Assignment, Method, NotForThis, Run, Task
 
@@ -108,6 +111,8 @@ def full_decisions(task: Task) -> dict[str, Decision]:
 
 
 def suggest(trial: Any, decision: Decision, path: str) -> Any:
+    if decision.kind == "permute":
+        return order_of(decision, [suggest(trial, d.decision, d.path) for d in digits(Asked(path, decision))])
     low, high, log = bounds(decision)
     if is_category(decision):
         return answer_of(decision, trial.suggest_categorical(path, list(range(high + 1))))
@@ -125,6 +130,7 @@ METHODS: tuple[Method, ...] = (
     Optuna("optuna-gp", "GPSampler", needs_flat=True),
     Optuna("optuna-nsga2", "NSGAIISampler", several=True),
 )
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:

@@ -104,6 +104,7 @@ def place(each: Asked, asked: tuple[Asked, ...]) -> tuple[str | None, str | None
 
 
 METHODS: tuple[Method, ...] = (PyGlove(25, 10), PyGlove(100, 10))
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:

@@ -75,6 +75,7 @@ def dimension(decision: Decision) -> Any:
 
 
 METHODS: tuple[Method, ...] = (Skopt("ET"), Skopt("RF"), Skopt("GP"))
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:

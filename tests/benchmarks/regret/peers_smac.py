@@ -114,6 +114,7 @@ METHODS: tuple[Method, ...] = (
     Smac("smac-rf", "HyperparameterOptimizationFacade"),
     Smac("smac-gp", "BlackBoxFacade", needs_flat=True),
 )
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from typing import Any, TypeVar
 
+import numpy as np
 from benchmarks.regret.tasks import Assignment, Method, NotForThis, Run, Task
 
 from archsearch.errors import UsageError
@@ -21,6 +22,8 @@ from archsearch.spaces.text import list_decisions
 MAX_DECISIONS = 500
 # Walks from which the conditions are read off, and walks on which they are then tried.
 WALKS = 3_000
+# Numbers with more answers than this do not decide what else is asked.
+MAX_OPENING = 64
 
 T = TypeVar("T")
 
@@ -83,47 +86,92 @@ def flat(space: Space) -> Flat:
         raise NotForThis(f"the peer needs all decisions in one list, and here are more than {MAX_DECISIONS} or no end")
     decisions = {each.path: each.decision for each in listed}
     rng = random.Random(0)
-    seen = [drawn(space, decisions, rng) for _ in range(WALKS)]
-    order = {path: i for i, path in enumerate(sorted(decisions, key=lambda path: first_place(path, seen)))}
-    found = [condition(path, decisions, seen, order) for path in sorted(decisions, key=order.__getitem__)]
-    if None not in found:
-        asked = tuple([each for each in found if each is not None])
-        if all([set(answers) == active(asked, answers) for answers in (drawn(space, decisions, rng) for _ in seen)]):
-            return Flat(asked, True)
-    return Flat(tuple([Asked(path, decision) for path, decision in decisions.items()]), False)
+    seen = [drawn(space, rng) for _ in range(WALKS)]
+    first = first_places(seen)
+    paths = sorted(decisions, key=lambda path: first.get(path, len(decisions)))
+    codes = np.array([[code(decisions[path], answers, path) for answers in seen] for path in paths])
+    asked: dict[str, Asked] = {}
+    for i, path in enumerate(paths):
+        found = condition(i, paths, decisions, codes, asked)
+        if found is None:
+            break
+        asked[path] = found
+    again = [drawn(space, rng) for _ in seen]
+    if len(asked) == len(paths) and all([set(answers) == active(asked.values(), answers) for answers in again]):
+        return Flat(tuple([digit for each in asked.values() for digit in digits(each)]), True)
+    every = [Asked(path, decision) for path, decision in decisions.items()]
+    return Flat(tuple([digit for each in every for digit in digits(each)]), False)
 
 
-def drawn(space: Space, decisions: Mapping[str, Decision], rng: random.Random) -> dict[str, Any]:
+def drawn(space: Space, rng: random.Random) -> dict[str, Any]:
     return space.walk(lambda decision, path: decision.draw(rng.random))
 
 
-def first_place(path: str, seen: Sequence[Mapping[str, Any]]) -> float:
-    """Where in its walks a decision comes at the latest; one that no walk met comes last."""
-    places = [list(answers).index(path) for answers in seen[:200] if path in answers]
-    return max(places) if places else float("inf")
+def first_places(seen: Iterable[Iterable[str]]) -> dict[str, int]:
+    """The earliest place of each decision in a walk: later than that of whatever it depends on."""
+    places: dict[str, int] = {}
+    for answers in seen:
+        for i, path in enumerate(answers):
+            places[path] = min(i, places.get(path, i))
+    return places
+
+
+def code(decision: Decision, answers: Mapping[str, Any], path: str) -> int:
+    """The rank of an answer that may decide what else is asked; -1 where the decision is not asked."""
+    if path not in answers:
+        return -1
+    options = decision.options
+    return 0 if options is None or len(options) > MAX_OPENING else decision.position(answers[path])  # type: ignore[union-attr]
 
 
 def condition(
-    path: str, decisions: Mapping[str, Decision], seen: Sequence[dict[str, Any]], order: Mapping[str, int]
+    i: int, paths: Sequence[str], decisions: Mapping[str, Decision], codes: Any, known: Mapping[str, Asked]
 ) -> Asked | None:
-    """Under which answers of which one decision before it a decision is asked; None where no such rule fits."""
-    having = [path in answers for answers in seen]
-    if all(having):
-        return Asked(path, decisions[path])
-    if sum(having) < 20:
+    """Under which answers of which one decision before it decision `i` is asked; None where no such rule fits.
+
+    Args:
+        codes: the `code` of each decision in each walk, shape (decisions, walks).
+        known: what was found for the decisions before it.
+    """
+    having = codes[i] >= 0
+    if having.all():
+        return Asked(paths[i], decisions[paths[i]])
+    if having.sum() < 10:
         return None
-    for parent in sorted([other for other in order if order[other] < order[path]], key=order.__getitem__, reverse=True):
-        options = decisions[parent].options
-        if options is None or len(options) > 64:
+    for j in reversed(range(i)):
+        options = decisions[paths[j]].options
+        when = np.unique(codes[j][having])
+        if options is None or len(options) > MAX_OPENING or when[0] < 0:
             continue
-        under = [typed(answers[parent]) if parent in answers else None for answers in seen]
-        when = {key for key, has in zip(under, having, strict=True) if has}
-        if None not in when and all([has == (key in when) for key, has in zip(under, having, strict=True)]):
-            return Asked(path, decisions[path], parent, tuple([o for o in options if typed(o) in when]))
+        if (np.isin(codes[j], when) == having).all():
+            if len(when) == len(options):  # it is asked with the other, not because of it
+                return replace(known[paths[j]], path=paths[i], decision=decisions[paths[i]])
+            return Asked(paths[i], decisions[paths[i]], paths[j], tuple([options[n] for n in when]))
     return None
 
 
-def active(asked: Sequence[Asked], answers: Mapping[str, Any]) -> set[str]:
+def digits(asked: Asked) -> list[Asked]:
+    """An order as peers take it, who know none: which member comes first, which of the rest second, and so on."""
+    if asked.decision.kind != "permute":
+        return [asked]
+    ranks = [Options([f"r{rank}" for rank in range(n)]) for n in range(num_members(asked.decision), 1, -1)]
+    return [Asked(f"{asked.path}#{i}", ranked, asked.parent, asked.when) for i, ranked in enumerate(ranks)]
+
+
+def num_members(decision: Decision) -> int:
+    """How many members an order has."""
+    assert isinstance(decision, Options)
+    return len(decision.options[0])
+
+
+def order_of(decision: Decision, ranks: Sequence[str]) -> Any:
+    """The order that `digits` stand for."""
+    assert isinstance(decision, Options)
+    left = list(decision.options[0])
+    return tuple([left.pop(int(rank[1:])) for rank in ranks] + left)
+
+
+def active(asked: Iterable[Asked], answers: Mapping[str, Any]) -> set[str]:
     """The paths that the conditions call asked under these answers."""
     on: set[str] = set()
     for each in asked:
@@ -179,7 +227,13 @@ def allowed(decision: Decision, answer: Any) -> Any:
 
 def decode(space: Space, answers: Mapping[str, Any]) -> dict[str, Any]:
     """The assignment of a flat list of answers: those that are not asked are ignored."""
-    return space.walk(lambda decision, path: allowed(decision, answers[path]))
+
+    def decide(decision: Decision, path: str) -> Any:
+        if decision.kind == "permute":
+            return order_of(decision, [answers[f"{path}#{i}"] for i in range(num_members(decision) - 1)])
+        return allowed(decision, answers[path])
+
+    return space.walk(decide)
 
 
 def one_objective(task: Task) -> None:

@@ -86,6 +86,7 @@ METHODS: tuple[Method, ...] = (
     SyneTune("syne_tune-bore", "bore.bore", "Bore"),
     SyneTune("syne_tune-evolution", "regularized_evolution", "RegularizedEvolution"),
 )
+NAMES = tuple([method.name for method in METHODS])
 
 
 def method(name: str) -> Method:
