@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from archsearch.errors import Infeasible
-from archsearch.spaces.decisions import Decision, Options
+from archsearch.spaces.decisions import Decision, narrowed
 from archsearch.spaces.facts import FactTable
 from archsearch.spaces.graph_guide import GraphGuide
 from archsearch.spaces.program import Compiler
@@ -89,9 +89,7 @@ class Feasibility:
                         kept.append(answer)
         finally:
             answers.pop(step.path, None)
-        if len(kept) == decision.size:
-            return decision
-        return Options(tuple(kept), decision.kind, getattr(decision, "chance", None) if len(kept) > 1 else None)
+        return decision if len(kept) == decision.size else narrowed(decision, kept)
 
     def allowed(self, path: str, answers: Answers) -> bool:
         return all([constraint.allows(answers) for constraint in self.compiler.constraints.get(path, ())])
@@ -154,6 +152,10 @@ class Feasibility:
             if not self.relevant(step):
                 continue
             if step.decision is None:
+                if step.site.plan is not None and not self.reads.issuperset(self.read_by(step)):
+                    # A graph takes a member of a Subset that was not asked for one that is not there.
+                    self.reads.update(self.read_by(step))
+                    raise KeyError(step.path)
                 try:
                     opened = open_step(step, answers, entered)
                 except KeyError:

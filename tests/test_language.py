@@ -15,6 +15,7 @@ import pytest
 
 from archsearch.errors import AssignmentError, EndlessSpace, Infeasible, SizeTooHard, SpaceError
 from archsearch.spaces import nn
+from archsearch.spaces.graph import Graph, Vertex
 from archsearch.spaces.node import RESERVED
 from archsearch.spaces.nodes import (
     Boolean,
@@ -178,6 +179,16 @@ def test_where_filters_and_says_its_share() -> None:
     assert [arch["x"] for arch in space.enumerate()] == [1, 3, 4]
     with pytest.raises(Infeasible, match="100%"):
         Space({"x": Integer(1, 4)}, where=[lambda arch: False]).sample(random.Random(0))
+
+
+def test_a_constraint_on_what_stands_behind_edges_that_a_subset_chooses() -> None:
+    k = Choice([1, 3], name="k")
+    vertex = Vertex(nn.Linear(k), inputs=Subset(["x"], 0, 1))
+    graph = Graph({"a": vertex}, inputs="x", outputs=Subset(["x", "a"]), dead="prune")
+    space = Space({"y": Integer(1, 3), "graph": graph, "z": k}, require=[lambda k, y: k <= y])
+    archs = list(space.enumerate())
+    assert len(archs) == space.size() == 4 * 5
+    assert space.sample(random.Random(0)) in archs
 
 
 def test_a_count_that_is_too_hard_names_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
