@@ -16,11 +16,12 @@ Assignment: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = Literal["flat", "tree", "mixed", "pool"]
 
 # By the beginning of a task's name, the module that has a function `task(name)` for it.
-MODULES = {"nbmacro": "nbmacro", "nbgraph": "nbgraph", "": "analytic"}
+MODULES = {"nbmacro": "nbmacro", "nbgraph": "nbgraph", "hwgpt": "hwgpt", "": "analytic"}
 
 ANALYTIC = ("tree", "tree_noisy", "grammar", "hierarchy", "mixed", "cell", "order", "trap")
 GRAPHS = ("nbgraph_cora", "nbgraph_arxiv", "nbgraph_photo", "nbgraph_cs", "nbgraph_proteins")
-NAMES = ("nbmacro", "nbmacro_noisy", *GRAPHS, *ANALYTIC)
+HWGPT = ("hwgpt_fitted", "hwgpt_fitted_limit", "hwgpt_fitted_front")
+NAMES = ("nbmacro", "nbmacro_noisy", *GRAPHS, *HWGPT, *ANALYTIC)
 
 
 @dataclass(frozen=True)
