@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from archsearch.searchers.evolution import Evolution
     from archsearch.searchers.exhaustive import Exhaustive
     from archsearch.searchers.random import Random
+    from archsearch.searchers.smbo import SMBO
 
 __all__ = [
+    "SMBO",
     "Evolution",
     "Exhaustive",
     "Pending",
@@ -29,7 +31,7 @@ __all__ = [
     "by_name",
 ]
 
-NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution"}
+NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution", "smbo": "SMBO"}
 
 _MODULES = {name: module for module, name in NAMES.items()}
 

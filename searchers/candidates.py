@@ -1,0 +1,121 @@
+"""Where to look for the best acquisition: near the incumbents, between them, and anywhere."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from archsearch.errors import ArchsearchError, EndlessSpace
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.moves import live
+from archsearch.spaces.space import Space
+
+Score = Callable[[Sequence[Architecture]], npt.NDArray[np.float64]]
+
+# So many rounds of local search, from so many of the best candidates, with so many neighbours each.
+ROUNDS, CLIMBERS, STEPS = 3, 4, 24
+NUM_INCUMBENTS, NUM_FRESH, NUM_CROSSED, NUM_NEAR = 5, 100, 30, 40
+
+
+class Candidates:
+    """Architectures to choose from, none of them twice, and none that is to be left out.
+
+    Args:
+        space: the space.
+        excluded: whether an id is to be left out.
+        rng: of the ask.
+    """
+
+    def __init__(self, space: Space, excluded: Callable[[str], bool], rng: random.Random) -> None:
+        self.space = space
+        self.excluded = excluded
+        self.rng = rng
+        self.seen: set[str] = set()
+
+    def new(self, archs: Iterable[Architecture]) -> list[Architecture]:
+        """Those that were not given before."""
+        found = []
+        for arch in archs:
+            if arch.id not in self.seen and not self.excluded(arch.id):
+                self.seen.add(arch.id)
+                found.append(arch)
+        return found
+
+    def fresh(self, number: int) -> list[Architecture]:
+        """So many draws."""
+        drawn = []
+        for _ in range(number):
+            try:
+                drawn.append(self.space.sample(self.rng))
+            except EndlessSpace:  # a grammar that sometimes does not end
+                continue
+        return self.new(drawn)
+
+    def near(self, arch: Architecture, number: int) -> list[Architecture]:
+        """Neighbours of an architecture: all where they are few, else so many mutations."""
+        decisions = live(self.space, arch)
+        if sum([decision.size - 1 for decision in decisions.values()]) <= number:
+            return self.new(self.space.neighbors(arch, 4, self.rng))
+        return self.new(self.tried(lambda: self.space.mutate(arch, self.rng), number))
+
+    def far(self, arch: Architecture, number: int) -> list[Architecture]:
+        """So many mutations of mutations."""
+        mutate, rng = self.space.mutate, self.rng
+        return self.new(self.tried(lambda: mutate(mutate(arch, rng), rng), number))
+
+    def crossed(self, parents: Sequence[Architecture], number: int) -> list[Architecture]:
+        """So many crosses of two of several."""
+        if len(parents) < 2:
+            return []
+        rng = self.rng
+
+        def cross() -> Architecture:
+            first = int(rng.random() * len(parents))
+            second = (first + 1 + int(rng.random() * (len(parents) - 1))) % len(parents)
+            return self.space.crossover(parents[first], parents[second], rng)
+
+        return self.new(self.tried(cross, number))
+
+    def tried(self, move: Callable[[], Architecture], number: int) -> list[Architecture]:
+        found = []
+        for _ in range(number):
+            try:
+                found.append(move())
+            except ArchsearchError:  # constraints leave no move from here
+                break
+        return found
+
+
+def best_candidates(
+    candidates: Candidates, incumbents: Sequence[Architecture], score: Score
+) -> list[tuple[float, Architecture]]:
+    """The candidates, best score first: those of the start, and what local search finds from the best of them.
+
+    The search goes in step, so that there are few calls of `score` with many rows each.
+    """
+    pool = candidates.fresh(NUM_FRESH)
+    for i, arch in enumerate(incumbents):
+        pool += candidates.near(arch, NUM_NEAR if i else 2 * NUM_NEAR)
+        pool += candidates.far(arch, NUM_NEAR // 2)
+    pool += candidates.crossed(list(incumbents), NUM_CROSSED)
+    if not pool:
+        return []
+    scored = ranked(pool, score)
+    expanded: set[str] = set()
+    for _ in range(ROUNDS):
+        climbers = [arch for _, arch in scored[:CLIMBERS] if arch.id not in expanded]
+        expanded.update([arch.id for arch in climbers])
+        steps = [step for arch in climbers for step in candidates.near(arch, STEPS)]
+        if not steps:
+            break
+        scored = sorted(scored + ranked(steps, score), key=lambda pair: -pair[0])
+    return scored
+
+
+def ranked(archs: Sequence[Architecture], score: Score) -> list[tuple[float, Architecture]]:
+    """Scores rounded, so that a last bit, which depends on the machine, decides nothing; of equals the first."""
+    values = np.round(score(archs), 6).tolist()
+    return sorted(zip(values, archs, strict=True), key=lambda pair: -pair[0])

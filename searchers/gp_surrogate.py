@@ -1,0 +1,95 @@
+"""The Gaussian process over decisions as a surrogate: a kernel for each target, conditioned on all trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from archsearch.searchers.gp import GaussianProcess
+from archsearch.searchers.kernel import Array, fit
+from archsearch.searchers.surrogate import Points, Posterior
+from archsearch.searchers.views import Feature, Views
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.space import Space
+
+# A kernel is fitted to the best half of so many trials and an even selection of the others.
+MAX_FITTED = 160
+
+
+class GPSurrogate:
+    """See `Surrogate`.
+
+    Args:
+        space: of the architectures.
+        archs: the first trials.
+        targets: a row for each.
+        features: numbers that it looks at beside the decisions.
+    """
+
+    def __init__(
+        self, space: Space, archs: Sequence[Architecture], targets: Array, features: Sequence[Feature] = ()
+    ) -> None:
+        self.views = Views(space, archs, features)
+        points = self.points(archs)
+        self.processes = []
+        for target in targets.T:
+            chosen = selection(target)
+            kernel = fit(self.views.views, [rows[chosen] for rows in points], standard(target[chosen]))
+            self.processes.append(GaussianProcess(kernel, points))
+
+    def points(self, archs: Sequence[Architecture]) -> Points:
+        return self.views.points(archs)
+
+    def extend(self, archs: Sequence[Architecture]) -> None:
+        # One at a time, so that the numbers are the same to the last bit however many come at once.
+        for arch in archs[len(self.processes[0]) :]:
+            points = self.points([arch])
+            self.processes = [process.extended(points) for process in self.processes]
+
+    def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
+        return GPPosterior(self.processes, targets, self.points(waiting) if waiting else None)
+
+
+class GPPosterior:
+    """See `Posterior`; what is under way is taken to come out as the mean says (the kriging believer of Ginsbourger, Le
+    Riche and Carraro, 2010), which leaves nothing to gain near it.
+    """
+
+    def __init__(self, processes: Sequence[GaussianProcess], targets: Array, waiting: Points | None) -> None:
+        self.centre = targets.mean(axis=0)
+        self.processes = list(processes)
+        self.weights = []
+        smoothed = []
+        for j, process in enumerate(processes):
+            y = targets[:, j] - self.centre[j]
+            weights = process.weights(y)
+            smoothed.append(targets[:, j] - process.kernel.noise * weights)
+            if waiting is not None:
+                lies, _ = process.predict(waiting, weights)
+                self.processes[j] = process.extended(waiting)
+                weights = self.processes[j].weights(np.append(y, lies))
+            self.weights.append(weights)
+        self.smoothed = np.column_stack(smoothed)
+
+    def predict(self, points: Points) -> tuple[Array, Array]:
+        each = [process.predict(points, w) for process, w in zip(self.processes, self.weights, strict=True)]
+        mean = np.column_stack([mean for mean, _ in each]) + self.centre
+        return mean, np.column_stack([std for _, std in each])
+
+
+def standard(y: Array) -> Array:
+    """With mean 0 and variance 1, or all 0."""
+    spread = float(y.std())
+    centred: Array = y - y.mean()
+    return centred / spread if spread > 0 else centred
+
+
+def selection(target: Array) -> list[int]:
+    """The trials to fit a kernel to, in their order."""
+    order = np.argsort(target, kind="stable").tolist()
+    if len(order) <= MAX_FITTED:
+        return sorted(order)
+    half = MAX_FITTED // 2
+    rest = order[half:]
+    return sorted(order[:half] + [rest[int(i)] for i in np.linspace(0, len(rest) - 1, half)])

@@ -1,0 +1,135 @@
+"""Sequential model-based optimisation: a surrogate of the scores, and the architecture that promises most by it.
+
+(Hutter, Hoos and Leyton-Brown, 2011, "Sequential Model-Based Optimization for General Algorithm Configuration"; that
+a Gaussian process goes far in architecture search: Ru, Wan, Dong and Osborne, 2021, arXiv:2006.07556.)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from archsearch.errors import UsageError, did_you_mean
+from archsearch.searchers.acquisition import Array
+from archsearch.searchers.candidates import NUM_INCUMBENTS, Candidates, best_candidates
+from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.forest_surrogate import ForestSurrogate
+from archsearch.searchers.gp_surrogate import GPSurrogate
+from archsearch.searchers.ngram_surrogate import NgramSurrogate
+from archsearch.searchers.outcomes import Outcome, outcome_of
+from archsearch.searchers.pareto import undominated
+from archsearch.searchers.random import Random
+from archsearch.searchers.surrogate import Surrogate
+from archsearch.searchers.targets import Acquisition, targets_of
+from archsearch.searchers.tried import Tried
+from archsearch.spaces.architecture import Architecture, answers_id
+
+# The surrogate is fitted anew when the trials are so many times what they were.
+REFIT = 1.15
+# Beyond so many trials the factorisation of a Gaussian process, cubic in them, is no longer spread thinly enough.
+MAX_GP = 1_500
+
+SURROGATES = ("auto", "gp", "forest", "ngrams")
+
+
+@dataclass(frozen=True)
+class SMBO:
+    """Model-based search, for one objective or several (by expected hypervolume improvement), under constraints.
+
+    Attributes:
+        initial: how many architectures are drawn before the first model.
+        surrogate: "gp", a Gaussian process over decisions; "forest", extremely randomised trees; "ngrams", a linear
+            model of n-grams; "auto", the first up to 1,500 trials and then the second.
+    """
+
+    initial: int = 10
+    surrogate: Literal["auto", "gp", "forest", "ngrams"] = "auto"
+
+    def __post_init__(self) -> None:
+        if type(self.initial) is not int or self.initial < 2:
+            raise UsageError(f"SMBO(initial=...): expected an integer of at least 2, but got {self.initial!r}")
+        if self.surrogate not in SURROGATES:
+            hint = did_you_mean(str(self.surrogate), SURROGATES) or f"; there is {', '.join(SURROGATES)}"
+            raise UsageError(f"SMBO(surrogate=...): no surrogate {self.surrogate!r}{hint}")
+
+    def start(self, problem: Problem) -> Search:
+        return SMBOSearch(problem, self)
+
+
+class SMBOSearch:
+    def __init__(self, problem: Problem, searcher: SMBO) -> None:
+        self.problem = problem
+        self.space = problem.space
+        self.searcher = searcher
+        # Draws the first, and finds what is new where no candidate is.
+        self.random = Random().start(problem)
+        self.tried = Tried()
+        self.outcomes: list[Outcome] = []
+        self.archs: list[Architecture] = []
+        self.surrogate: tuple[int, Surrogate] | None = None
+
+    def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
+        if len(self.outcomes) < self.searcher.initial:
+            return self.random.ask(number, pending)
+        waiting = [Architecture(self.space, dict(trial.assignment)) for trial in pending]
+        under_way = {arch.id for arch in waiting}
+        rng = stream(self.problem.seed, number)
+        candidates = Candidates(self.space, lambda id: id in self.tried or id in under_way, rng)
+        surrogate = self.fitted()
+        targets = targets_of(self.outcomes)
+        posterior = surrogate.posterior(targets, waiting)
+        acquisition = Acquisition(self.outcomes, targets, posterior.smoothed)
+
+        def score(archs: Sequence[Architecture]) -> Array:
+            return acquisition(*posterior.predict(surrogate.points(archs)))
+
+        found = best_candidates(candidates, self.incumbents(rng), score)
+        if not found:
+            return self.random.ask(number, pending)
+        value, arch = found[0]
+        return Proposal(arch.assignment, note={"log_acquisition": value})
+
+    def incumbents(self, rng: random.Random) -> list[Architecture]:
+        """The best trials so far, best first; with several objectives some of the front, then the best by the first."""
+        order = sorted(range(len(self.outcomes)), key=lambda i: self.outcomes[i].place)
+        if len(self.problem.objectives) > 1:
+            feasible = [i for i in order if self.outcomes[i].feasible]
+            kept = undominated([self.outcomes[i].losses for i in feasible])
+            front = [i for i, keep in zip(feasible, kept, strict=True) if keep]
+            drawn = sorted(front, key=lambda i: rng.random())
+            order = drawn + [i for i in order if i not in set(drawn)]
+        return [self.archs[i] for i in order[:NUM_INCUMBENTS]]
+
+    def tell(self, told: Told) -> None:
+        self.random.tell(told)
+        self.tried.add(answers_id(told.assignment))
+        self.outcomes.append(outcome_of(told, self.problem))
+        self.archs.append(Architecture(self.space, dict(told.assignment)))
+
+    def fitted(self) -> Surrogate:
+        """The surrogate of what was told: a function of that alone, however often and when it was asked for."""
+        size = size_of_fit(len(self.outcomes), self.searcher.initial)
+        if self.surrogate is None or self.surrogate[0] != size:
+            self.surrogate = (size, self.fit(size))
+        _, surrogate = self.surrogate
+        surrogate.extend(self.archs)
+        return surrogate
+
+    def fit(self, size: int) -> Surrogate:
+        archs, targets = self.archs[:size], targets_of(self.outcomes[:size])
+        kind = self.searcher.surrogate
+        if kind == "ngrams":
+            return NgramSurrogate(archs, targets)
+        if kind == "forest" or (kind == "auto" and size > MAX_GP):
+            return ForestSurrogate(self.space, archs, targets)
+        return GPSurrogate(self.space, archs, targets)
+
+
+def size_of_fit(told: int, first: int) -> int:
+    """After how many trials the surrogate was fitted last."""
+    size = first
+    while (following := max(size + 1, round(size * REFIT))) <= told:
+        size = following
+    return size

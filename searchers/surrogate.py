@@ -1,0 +1,50 @@
+"""Surrogates: what predicts the targets of architectures that were not tried, from those that were.
+
+A surrogate is made from the first trials of a study and then hears of more without being fitted anew; it is a function
+of those alone. Architectures are given to it as points: see `points`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from archsearch.searchers.acquisition import Array
+from archsearch.spaces.architecture import Architecture
+
+Points = list[Array]
+
+
+class Posterior(Protocol):
+    """A surrogate under certain targets.
+
+    Attributes:
+        smoothed: what it makes of the targets of the trials themselves, shape (trials, targets).
+    """
+
+    smoothed: Array
+
+    def predict(self, points: Points) -> tuple[Array, Array]:
+        """Mean and standard deviation without noise, each of shape (points, targets)."""
+        ...
+
+
+class Surrogate(Protocol):
+    """A model of several targets."""
+
+    def points(self, archs: Sequence[Architecture]) -> Points:
+        """Architectures as it sees them: one or several arrays with a row for each."""
+        ...
+
+    def extend(self, archs: Sequence[Architecture]) -> None:
+        """Hear of all trials so far, of which the first are known to it."""
+        ...
+
+    def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
+        """What it predicts.
+
+        Args:
+            targets: of all trials so far, shape (trials, targets).
+            waiting: trials without an outcome, which are taken to come out as predicted.
+        """
+        ...

@@ -1,0 +1,77 @@
+"""The ways in which a surrogate looks at the architectures of a space, as points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from archsearch.searchers.embedding import Embedding
+from archsearch.searchers.kernel import Array, View
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.space import Space
+
+# With more decisions than this, copies of one decision share a weight: a weight each could not be told apart.
+MAX_WEIGHTS = 128
+
+Feature = Callable[[Architecture], float]
+
+
+class Views:
+    """What a kernel compares.
+
+    Args:
+        space: the space.
+        archs: architectures whose decisions get columns, where a grammar has no list of them, and by which
+            features are scaled.
+        features: numbers that an architecture has, such as its parameters.
+    """
+
+    def __init__(self, space: Space, archs: Sequence[Architecture], features: Sequence[Feature] = ()) -> None:
+        self.embedding = Embedding(space)
+        if not self.embedding.complete:
+            self.embedding.learn(archs)
+        self.features = features
+        layout = self.embedding.layout
+        weight, family = layout.path, layout.template
+        if len(family) > MAX_WEIGHTS:
+            weight, family = layout.template[layout.path], np.arange(layout.num_templates)
+        if not self.embedding.complete:  # the column of what is unknown
+            weight, family = np.append(weight, len(family)), np.append(family, family.max(initial=-1) + 1)
+        self.views = [View("decisions", weight, family)]
+        self.has_copies = layout.has_copies
+        if self.has_copies:
+            self.views.append(View("copies", layout.bag_template, np.zeros(layout.num_templates, np.intp)))
+        if features:
+            each = np.arange(len(features))
+            self.views.append(View("features", each, np.zeros(len(features), np.intp)))
+            self.scale_features(archs)
+
+    def scale_features(self, archs: Sequence[Architecture]) -> None:
+        numbers = self.numbers(archs)
+        # Sizes and scores spread over orders of magnitude: then their logarithms are what is near or far.
+        with np.errstate(invalid="ignore"):
+            self.logged = np.array([bool(np.nanmin(column) > 0) for column in numbers.T])
+        numbers = self.in_logarithms(numbers)
+        self.centre = np.nanmean(numbers, axis=0)
+        spread = np.nanstd(numbers, axis=0)
+        self.spread = np.where(spread > 0, spread, 1.0)
+
+    def numbers(self, archs: Sequence[Architecture]) -> Array:
+        return np.array([[feature(arch) for feature in self.features] for arch in archs], dtype=float)
+
+    def in_logarithms(self, numbers: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logged: Array = np.where(self.logged, np.log(np.maximum(numbers, 1e-300)), numbers)
+        return logged
+
+    def points(self, archs: Sequence[Architecture]) -> list[Array]:
+        """By view, a row for each architecture."""
+        rows = self.embedding.rows(archs)
+        points = [rows]
+        if self.has_copies:
+            points.append(self.embedding.layout.bags(rows[:, : self.embedding.width]))
+        if self.features:
+            standard = (self.in_logarithms(self.numbers(archs)) - self.centre) / self.spread
+            points.append(np.nan_to_num(standard, nan=0.0))  # what has no such number is taken for average
+        return points
