@@ -6,6 +6,7 @@ is not 1.0. Draws use `random.Random.random()` alone, so that a seed means the s
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -45,11 +46,13 @@ class Options:
         kind: "choice", "boolean" or "permute": what kind of node asks.
         chance: for a boolean, the probability of True where it is not a half (a member of a Subset).
         ordered: whether neighbours in `options` are near in meaning (all are numbers).
+        prior: the probability of each option, where the user gave a prior.
     """
 
     options: Sequence[Any]
     kind: str = "choice"
     chance: float | None = None
+    prior: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.options)
@@ -71,10 +74,32 @@ class Options:
         """What two uses of one name must agree in."""
         return ("options", tuple([typed(option) for option in self.options]))
 
+    @cached_property
+    def bounds(self) -> list[float]:
+        """Where each option but the first begins, if [0, 1) is divided by the prior."""
+        assert self.prior is not None
+        return list(itertools.accumulate(self.prior[:-1]))
+
+    @cached_property
+    def log_priors(self) -> dict[Any, float]:
+        """By answer, the logarithm of how much likelier the prior makes it than a uniform draw; empty without one."""
+        prior = self.prior or ()
+        return {key: math.log(p * len(prior)) for key, p in zip(self.index, prior, strict=False)}
+
     def draw(self, random: Callable[[], float]) -> Any:
+        if self.prior is not None:
+            return self.options[bisect.bisect_right(self.bounds, random())]
         if self.chance is not None:
             return random() < self.chance
         return self.options[int(random() * len(self.options))]
+
+    def rarity(self, answer: Any) -> float:
+        """1 / the probability that `draw` gives the answer."""
+        if self.prior is not None:
+            return 1 / self.prior[self.position(answer)]
+        if self.chance is not None:
+            return 1 / (self.chance if answer else 1 - self.chance)
+        return len(self.options)
 
     def parse(self, answer: Any) -> Any:
         """The declared option that `answer` (perhaps from JSON) is; ValueError says what there is."""
@@ -93,7 +118,10 @@ class Options:
 
     def text(self) -> str:
         few = [repr(option) for option in itertools.islice(self.options, 8)]
-        return "[" + ", ".join(few) + (f", ... {len(self.options)} options" if len(self.options) > 8 else "") + "]"
+        prior = [f"{p:.3g}" for p in self.prior[:8]] if self.prior is not None else []
+        many = len(self.options) > 8
+        chances = f", prior {', '.join(prior)}{', ...' if many else ''}" if prior else ""
+        return "[" + ", ".join(few) + (f", ... {len(self.options)} options" if many else "") + "]" + chances
 
 
 @dataclass(frozen=True)
@@ -124,6 +152,12 @@ class IntegerRange:
             return self.low + int(random() * (self.high - self.low + 1))
         low, high = math.log(self.low), math.log(self.high + 1)
         return min(self.high, max(self.low, int(math.exp(low + random() * (high - low)))))
+
+    def rarity(self, answer: float) -> float:
+        """1 / the probability that `draw` gives the answer."""
+        if not self.log:
+            return self.size
+        return math.log((self.high + 1) / self.low) / math.log((answer + 1) / answer)
 
     def parse(self, answer: Any) -> int:
         if type(answer) is not int or not self.low <= answer <= self.high:
@@ -163,6 +197,10 @@ class RealRange:
         low, high = math.log(self.low), math.log(self.high)
         return min(self.high, max(self.low, math.exp(low + random() * (high - low))))
 
+    def rarity(self, answer: float) -> float:
+        """1 / the probability that `draw` gives the answer."""
+        return math.inf
+
     def parse(self, answer: Any) -> float:
         if isinstance(answer, bool) or not isinstance(answer, int | float) or not self.low <= answer <= self.high:
             raise ValueError(f"got {answer!r} ({type(answer).__name__}), {self.expected()}")
@@ -176,5 +214,16 @@ class RealRange:
 
 
 Decision: TypeAlias = Options | IntegerRange | RealRange
+
+
+def narrowed(decision: Options | IntegerRange, kept: Sequence[Any]) -> Options:
+    """The decision with some of its answers only: each as likely as before, given that it is one of these."""
+    skewed = isinstance(decision, IntegerRange) and decision.log
+    if not kept or (not skewed and getattr(decision, "prior", None) is None):
+        return Options(tuple(kept), decision.kind, getattr(decision, "chance", None) if len(kept) > 1 else None)
+    weights = [1 / decision.rarity(answer) for answer in kept]
+    total = math.fsum(weights)
+    return Options(tuple(kept), decision.kind, prior=tuple([weight / total for weight in weights]))
+
 
 BOOLEAN = Options((False, True), "boolean")

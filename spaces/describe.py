@@ -14,7 +14,7 @@ import tokenize
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archsearch.spaces.decisions import Decision, IntegerRange, RealRange
+from archsearch.spaces.decisions import Decision, IntegerRange, Options, RealRange
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, deep_recursion, is_scalar
 from archsearch.spaces.nodes import (
@@ -34,6 +34,7 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
 )
+from archsearch.spaces.prior import rounded
 from archsearch.spaces.require import Require
 from archsearch.spaces.values import InputValue
 
@@ -58,7 +59,7 @@ def describe_node(node: Any) -> Any:
     match node:
         case Choice() if node.branches is not None:
             branches = {label: describe_node(branch) for label, branch in node.branches.items()}
-            return {"kind": "Choice", **named(node), "branches": branches}
+            return {"kind": "Choice", **named(node), **describe_prior(node.decision), "branches": branches}
         case Choice() | Integer() | Real():
             kind = "Choice" if isinstance(node, Choice) else type(node).__name__
             return {"kind": kind, **named(node), **describe_decision(node.decision)}
@@ -92,7 +93,8 @@ def describe_node(node: Any) -> Any:
         case Residual():
             return {"kind": "Residual", "body": describe_node(node.node), "project": describe_node(node.project)}
         case Optional():
-            return {"kind": "Optional", **named(node), "node": describe_node(node.node)}
+            present = describe_prior(node.decision)
+            return {"kind": "Optional", **named(node), **present, "node": describe_node(node.node)}
         case Repeat():
             body = (
                 describe_node(node.node)
@@ -156,7 +158,15 @@ def describe_members(node: Any) -> dict[str, Any]:
 def describe_decision(decision: Decision) -> dict[str, Any]:
     if isinstance(decision, IntegerRange | RealRange):
         return {"low": decision.low, "high": decision.high, "log": decision.log}
-    return {"options": [list(o) if isinstance(o, tuple) else o for o in decision.options]}
+    return {
+        "options": [list(o) if isinstance(o, tuple) else o for o in decision.options],
+        **describe_prior(decision),
+    }
+
+
+def describe_prior(decision: Options) -> dict[str, list[float]]:
+    """The probabilities of the options, where the user gave a prior: it changes what is proposed."""
+    return {} if decision.prior is None else {"prior": rounded(decision.prior)}
 
 
 def describe_plain(value: Any) -> Any:

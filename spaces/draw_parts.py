@@ -281,10 +281,10 @@ class Parts(Ids):
         path = self.values.path_of(site, node.name)
         if isinstance(node.node, Module) and is_small(node.node):
             out.add(node.node.label, "title")
-            self.values.decision(out, "", BOOLEAN, path, "present: ")
+            self.values.decision(out, "", node.decision, path, "present: ")
             self.values.arguments(out, inside, node.node.arguments)
             return self.box(inside, "optional", out)
-        self.values.decision(out, "", BOOLEAN, path, "present: ")
+        self.values.decision(out, "", node.decision, path, "present: ")
         return self.block("optional", site, out, self.chain(inside))
 
     def repeat(self, site: Site, node: Repeat) -> Shown:
@@ -353,7 +353,7 @@ class Parts(Ids):
         return self.block("subset", site, out, Flow(tuple(inside)))
 
     def scope(self, site: Site, node: Scope) -> Shown | None:
-        inside = self.node(site.inside(node.node, site.frame.scope(site.path, node.names)), site.place)
+        inside = self.node(site.scoped(), site.place)
         if inside is None:
             return None
         required = [Line(f"required: {show(r.function)}({', '.join(r.names)})", "note") for r in node.require]

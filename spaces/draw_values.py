@@ -126,13 +126,13 @@ class Values:
             case Module():
                 self.module(out, site, node, label)
             case Optional():
-                self.decision(out, label, BOOLEAN, self.path_of(site, node.name), "present: ")
+                self.decision(out, label, node.decision, self.path_of(site, node.name), "present: ")
                 self.write(out, site.child(".present", node.node), label)
             case Repeat():
                 self.times(out, site, node, label)
                 self.write(out, copy_site(site, node), f"{label}[i]")
             case Scope():
-                self.write(out, site.inside(node.node, site.frame.scope(site.path, node.names)), label)
+                self.write(out, site.scoped(), label)
             case Shared():
                 inside = shared_site(site, node)
                 if inside.path in self.shared:

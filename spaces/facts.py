@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import typed
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.liveness import entangled, infallible
@@ -28,17 +30,21 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
 )
+from archsearch.spaces.prior import agree
 
 
 class Facts(NamedTuple):
     """names: decided or shared inside; unknown: something is only known when it is expanded; open: decides;
-    fallible: a Graph inside refuses some answers; entangled: one whose edges do not only depend on themselves."""
+    fallible: a Graph inside refuses some answers; entangled: one whose edges do not only depend on themselves;
+    weighted: a decision inside has a prior; priors: by name, a node that states one for all uses of the name."""
 
     names: frozenset[str] = frozenset()
     unknown: bool = False
     open: bool = False
     fallible: bool = False
     entangled: bool = False
+    weighted: bool = False
+    priors: Mapping[str, Any] = MappingProxyType({})
 
 
 def children(node: Any) -> list[Any]:
@@ -95,6 +101,9 @@ class FactTable:
             is_open = unknown or asks(node)
             fallible = isinstance(node, Graph) and not infallible(node)
             tied = isinstance(node, Graph) and fallible and entangled(node)
+            name = getattr(node, "name", None)
+            weighted = has_prior(node)
+            priors = {name: node} if weighted and name is not None else {}
             for child in children(node):
                 facts = self._find(child)
                 names |= facts.names
@@ -102,11 +111,33 @@ class FactTable:
                 is_open = is_open or facts.open
                 fallible = fallible or facts.fallible
                 tied = tied or facts.entangled
-            name = getattr(node, "name", None)
+                weighted = weighted or facts.weighted
+                if facts.priors:
+                    merge_priors(priors, facts.priors, node)
             if name is not None:
                 names.add(name)
-            known = self._known[id(node)] = (node, Facts(frozenset(names), unknown, is_open, fallible, tied))
+            found = Facts(frozenset(names), unknown, is_open, fallible, tied, weighted, priors or Facts().priors)
+            known = self._known[id(node)] = (node, found)
         return known[1]
+
+
+def has_prior(node: Any) -> bool:
+    """Whether a node itself asks something of which the user gave a prior."""
+    return isinstance(node, Choice | Optional) and node.decision.prior is not None and node.decision.size > 1
+
+
+def merge_priors(priors: dict[str, Any], inside: Mapping[str, Any], node: Any) -> None:
+    """Add the priors stated inside a node; those of names that it declares are no others'."""
+    for name, stated in inside.items():
+        if isinstance(node, Scope) and name in node.names:
+            continue
+        known = priors.setdefault(name, stated).decision
+        # Uses that differ in their options are refused by name (`check`).
+        if known.signature == stated.decision.signature and not agree(known.prior, stated.decision.prior):
+            raise SpaceError(
+                f"uses of the name {name!r} disagree in the prior: {priors[name]!r} and {stated!r}; give them "
+                "the same, or give it once, or use another name"
+            )
 
 
 def is_node_or_container(node: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from archsearch.spaces.decisions import Decision, Options
+from archsearch.spaces.decisions import Decision, Options, narrowed
 from archsearch.spaces.edges import may_be_none
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.nodes import Choice, Optional
@@ -81,8 +81,8 @@ class GraphGuide:
             return Options((), decision.kind)
         given = tuple([answers.get(p) for p in self.paths[position]])
         key = (path, state, given)
-        narrowed = self.narrowed.get(key)
-        if narrowed is None:
+        known = self.narrowed.get(key)
+        if known is None:
             assert decision.options is not None
             kept = []
             for answer in decision.options:
@@ -91,12 +91,8 @@ class GraphGuide:
                 if any(after is not None and self.completes(position + 1, after) for after in following):
                     kept.append(answer)
                 del answers[path]
-            chance = getattr(decision, "chance", None)
-            narrowed = decision
-            if len(kept) < decision.size:
-                narrowed = Options(tuple(kept), decision.kind, chance if len(kept) > 1 else None)
-            self.narrowed[key] = narrowed
-        return narrowed
+            known = self.narrowed[key] = decision if len(kept) == decision.size else narrowed(decision, kept)
+        return known
 
     def state_at(self, position: int, answers: dict[str, Any]) -> State | None:
         """The state before an event, under the answers so far; None where nothing can be made of them."""

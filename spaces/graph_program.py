@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.decisions import BOOLEAN
 from archsearch.spaces.edges import may_be_none
 from archsearch.spaces.graph_guide import GraphGuide, impossible
 from archsearch.spaces.nodes import Choice, Lazy, Optional
@@ -108,7 +107,7 @@ def compile_presence(compiler: Compiler, plan: Plan, site: Site, steps: list[Ste
     if isinstance(node, Optional):
         inside = site.child(".present", node.node)
         programs = Programs(lambda present: follow(inside) if present else ()) if may_be_none(node.node) else None
-        steps.append(compiler.ask(site, BOOLEAN, node.name, programs))
+        steps.append(compiler.ask(site, node.decision, node.name, programs))
     elif isinstance(node, Choice):
         branches = node.branches
         assert branches is not None
@@ -169,7 +168,8 @@ def compile_left(compiler: Compiler, site: Site, steps: list[Step], level: int) 
         return
     if isinstance(node, Optional):
         inside = site.child(".present", node.node)
-        again = compiler.ask(site, BOOLEAN, node.name, Programs(lambda present: follow(inside) if present else ()))
+        programs = Programs(lambda present: follow(inside) if present else ())
+        again = compiler.ask(site, node.decision, node.name, programs)
     else:
         branches = node.branches
         if node.decision.size == 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archsearch.errors import SpaceError
-from archsearch.spaces.decisions import BOOLEAN, Options
+from archsearch.spaces.decisions import Options
 from archsearch.spaces.node import Node, Value, check_label, check_name, has_node
 from archsearch.spaces.require import Require, as_requirements
 from archsearch.spaces.values import (
@@ -17,11 +17,13 @@ from archsearch.spaces.values import (
     InputValue,
     Integer,
     Real,
+    boolean,
     check_value,
     input,
     is_decision,
     is_module,
     named,
+    prior_of_true,
 )
 
 
@@ -101,21 +103,25 @@ class Sequential(Node):
 
 
 class Optional(Node):
-    """A part or value, or nothing (identity; None). The answer is a bool; what is inside adds ``.present``."""
+    """A part or value, or nothing (identity; None). The answer is a bool; what is inside adds ``.present``.
 
-    __slots__ = ("name", "node")
+    Args:
+        prior: the probability that it is present, a half without one.
+    """
+
+    __slots__ = ("decision", "name", "node")
     node: Any
     name: str | None
-    decision = BOOLEAN
+    decision: Options
 
-    def __init__(self, node: Any, name: str | None = None) -> None:
+    def __init__(self, node: Any, name: str | None = None, prior: float | None = None) -> None:
         check_name(name, "Optional")
         if node is None:
             raise SpaceError("Optional(None) is nothing or nothing; give it what may be present")
-        self._set(node=node, name=name)
+        self._set(node=node, name=name, decision=boolean(prior, "Optional"))
 
     def __repr__(self) -> str:
-        return f"Optional({self.node!r}{named(self.name)})"
+        return f"Optional({self.node!r}{named(self.name)}{prior_of_true(self.decision)})"
 
 
 class Repeat(Node):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from archsearch.errors import SpaceError
@@ -35,6 +36,7 @@ from archsearch.spaces.nodes import (
     Subset,
     check_count,
 )
+from archsearch.spaces.prior import agree, rounded
 from archsearch.spaces.require import Constraint
 from archsearch.spaces.resolve import expand_lazy, lazy_suffix, resolve
 from archsearch.spaces.sites import Frame, Site, join
@@ -54,8 +56,10 @@ class Compiler:
 
     def __init__(self, root: Any, facts: FactTable) -> None:
         self.facts = facts
-        self.root = Site(root, "", "", Frame(), "", facts)
+        self.root = Site(root, "", "", Frame(priors=facts.of(root).priors), "", facts)
         self.paths: dict[str, tuple[str, str, Any]] = {}
+        # By path, the decisions that have a prior.
+        self.priors: dict[str, Options] = {}
         self.skeletons: dict[str, tuple[Any, Any]] = {}
         self.constraints: dict[str, list[Constraint]] = {}
         # By path, the plans of the Graphs whose edges a decision settles.
@@ -96,6 +100,14 @@ class Compiler:
                 f"uses of the name {path!r} disagree: {say_signature(known[2])} at {known[1] or 'root'}, "
                 f"{say_signature(signature)} at {place or 'root'}; same options, or another name"
             )
+        elif not same_prior(self.priors.get(path), decision):
+            raise SpaceError(
+                f"uses of the name {path!r} disagree in the prior: {say_prior(self.priors.get(path))} at "
+                f"{known[1] or 'root'}, {say_prior(decision)} at {place or 'root'}; where a Lazy gives one of them, "
+                "both must state it"
+            )
+        if getattr(decision, "prior", None) is not None:
+            self.priors[path] = decision
 
     def say(self, kind: str, place: str) -> str:
         if kind == "name":
@@ -107,6 +119,7 @@ class Compiler:
     ) -> Step:
         if name is not None and path is None:
             path = site.frame.path(name, site.place)
+            decision = with_prior(decision, site.frame.priors.get(name))
         elif path is None:
             path = site.path or "root"
         self.register(path, "name" if name is not None else site.owner, site.place, decision)
@@ -142,7 +155,9 @@ class Compiler:
             case Optional():
                 inside = site.child(".present", node.node)
                 programs = Programs(lambda present: self.program(inside) if present else ())
-                steps.append(self.ask(site, BOOLEAN, node.name, programs if self.facts.of(node.node).open else None))
+                steps.append(
+                    self.ask(site, node.decision, node.name, programs if self.facts.of(node.node).open else None)
+                )
             case Residual():
                 self.compile(site.child("[0]", node.node), steps, level)
                 self.compile(site.child(".project", node.project), steps, level)
@@ -291,10 +306,11 @@ class Compiler:
         steps.extend(rest(0, 0))
 
     def compile_scope(self, site: Site, node: Scope, steps: list[Step], level: int) -> None:
-        frame = site.frame.scope(site.path, node.names)
+        inside = site.scoped()
+        frame = inside.frame
         for require in node.require:
             self.add_constraint(Constraint(require, tuple([frame.path(n, site.place) for n in require.names])))
-        self.compile(site.inside(node.node, frame), steps, level)
+        self.compile(inside, steps, level)
 
     def add_constraint(self, constraint: Constraint) -> None:
         for path in constraint.paths:
@@ -320,6 +336,27 @@ def say_signature(signature: Any) -> str:
     if signature[0] == "options":
         return "[" + ", ".join([say_typed(option) for option in signature[1]]) + "]"
     return f"{signature[0]} from {signature[1]} to {signature[2]}" + (" (log)" if signature[3] else "")
+
+
+def with_prior(decision: Decision, stated: Any) -> Decision:
+    """A use of a name, with the prior that another use of it states; `register` refuses two that differ."""
+    if stated is None or not isinstance(decision, Options) or decision.prior is not None:
+        return decision
+    prior: Options = stated.decision
+    return replace(decision, prior=prior.prior) if prior.signature == decision.signature else decision
+
+
+def same_prior(known: Options | None, decision: Any) -> bool:
+    prior = getattr(decision, "prior", None)
+    if known is None or prior is None:
+        return known is None and prior is None
+    assert known.prior is not None
+    return agree(known.prior, prior)
+
+
+def say_prior(decision: Any) -> str:
+    prior = getattr(decision, "prior", None)
+    return "none" if prior is None else str(rounded(prior))
 
 
 def say_typed(key: Any) -> str:

@@ -104,7 +104,7 @@ def find_meaning(site: Site, answers: Mapping[str, Any]) -> Any:
         case Graph():
             return of_graph(site, answers)
         case Scope():
-            return meaning(site.inside(node.node, site.frame.scope(site.path, node.names)), answers)
+            return meaning(site.scoped(), answers)
         case Shared():
             path = site.frame.path(node.name, site.place)
             value = meaning(site.inside(node.node, site.frame.shared(), path, path), answers)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from archsearch.spaces.decisions import Decision, IntegerRange, RealRange
+from archsearch.spaces.prior import rounded
 from archsearch.spaces.steps import ASK, ENTER, Program, Step
 from archsearch.spaces.wiring import Refused
 
@@ -118,7 +119,11 @@ def answer_schema(decision: Decision) -> dict[str, Any]:
         return {"type": "integer", "minimum": decision.low, "maximum": decision.high}
     if isinstance(decision, RealRange):
         return {"type": "number", "minimum": decision.low, "maximum": decision.high}
-    return {"enum": [jsonable(option) for option in decision.options]}
+    schema: dict[str, Any] = {"enum": [jsonable(option) for option in decision.options]}
+    if decision.prior is not None:
+        chances = zip(decision.options, rounded(decision.prior), strict=True)
+        schema["description"] = "prior: " + ", ".join([f"{option!r} {p:.3g}" for option, p in chances])
+    return schema
 
 
 def jsonable(answer: Any) -> Any:

@@ -7,6 +7,7 @@ visit, so that a walk never builds a string twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archsearch.errors import SpaceError
@@ -22,13 +23,22 @@ def join(prefix: str, step: str) -> str:
 
 
 class Frame:
-    """What names mean at a site: scoped names have a prefix, barred ones belong to a Scope around a Shared."""
+    """What names mean at a site: scoped names have a prefix, barred ones belong to a Scope around a Shared.
 
-    __slots__ = ("barred", "names")
+    `priors` are, by name, the nodes that state one: it holds for every use of the name.
+    """
 
-    def __init__(self, names: dict[str, str] | None = None, barred: frozenset[str] = frozenset()) -> None:
+    __slots__ = ("barred", "names", "priors")
+
+    def __init__(
+        self,
+        names: dict[str, str] | None = None,
+        barred: frozenset[str] = frozenset(),
+        priors: Mapping[str, Any] | None = None,
+    ) -> None:
         self.names = names or {}
         self.barred = barred
+        self.priors = priors or {}
 
     def path(self, name: str, place: str) -> str:
         """The path of a name: its scope's path and the name, or the name alone for the whole space."""
@@ -39,14 +49,16 @@ class Frame:
             )
         return self.names.get(name, name)
 
-    def scope(self, path: str, names: tuple[str, ...]) -> Frame:
-        """The frame inside a Scope that stands at `path`."""
+    def scope(self, path: str, names: tuple[str, ...], priors: Mapping[str, Any] | None = None) -> Frame:
+        """The frame inside a Scope that stands at `path`; `priors` are those stated inside."""
         inside = {name: join(path, f".{name}") for name in names}
-        return Frame(self.names | inside, self.barred - set(names))
+        known = {name: node for name, node in self.priors.items() if name not in names}
+        known.update({name: node for name, node in (priors or {}).items() if name in names})
+        return Frame(self.names | inside, self.barred - set(names), known)
 
     def shared(self) -> Frame:
         """The frame inside a Shared."""
-        return Frame({}, self.barred | set(self.names))
+        return Frame({}, self.barred | set(self.names), self.priors)
 
 
 class Site:
@@ -77,6 +89,11 @@ class Site:
             path = join(self.path, step if path_step is None else path_step)
             site = self.children[step] = Site(node, join(self.place, step), path, self.frame, self.owner, self.facts)
         return site
+
+    def scoped(self) -> Site:
+        """The site of what a Scope holds."""
+        scope = self.node
+        return self.inside(scope.node, self.frame.scope(self.path, scope.names, self.facts.of(scope.node).priors))
 
     def inside(self, node: Any, frame: Frame, path: str | None = None, owner: str | None = None) -> Site:
         """The site of what a Scope or Shared holds: at the same place, with other names."""

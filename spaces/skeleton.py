@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from archsearch.spaces.decisions import Options
 from archsearch.spaces.edges import Group, Reader
 from archsearch.spaces.graph import Graph
 from archsearch.spaces.node import Node, has_node
@@ -25,6 +26,7 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
 )
+from archsearch.spaces.prior import rounded
 
 
 def skeleton(node: Any) -> tuple[Any, ...]:
@@ -34,7 +36,7 @@ def skeleton(node: Any) -> tuple[Any, ...]:
     match node:
         case Choice():
             inside = children(list((node.branches or {}).items()))
-            own = (node.name, node.decision.signature) if node.decision.size > 1 else ()
+            own = (node.name, node.decision.signature, *prior_of(node.decision)) if node.decision.size > 1 else ()
             return ("choice", *own, *inside) if own or inside else ()
         case Integer() | Real():
             return ("value", node.name, node.decision.signature) if node.decision.size > 1 else ()
@@ -51,7 +53,7 @@ def skeleton(node: Any) -> tuple[Any, ...]:
         case Residual():
             return children([("[0]", node.node), (".project", node.project)])
         case Optional():
-            return ("optional", node.name, *skeleton(node.node))
+            return ("optional", node.name, *prior_of(node.decision), *skeleton(node.node))
         case Repeat():
             if callable(node.node) and not isinstance(node.node, Node):
                 body: tuple[Any, ...] = ("indexed", code_of(node.node))
@@ -77,6 +79,10 @@ def skeleton(node: Any) -> tuple[Any, ...]:
         case list() | tuple():
             return children([(str(i), child) for i, child in enumerate(node)])
     return ()
+
+
+def prior_of(decision: Options) -> tuple[Any, ...]:
+    return () if decision.prior is None else (("prior", *rounded(decision.prior)),)
 
 
 def of_reader(reader: Reader) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from archsearch.spaces import moves
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.check import check_space, constraint_paths
 from archsearch.spaces.count import Count
-from archsearch.spaces.decisions import Decision, frozen
+from archsearch.spaces.decisions import Decision, frozen, typed
 from archsearch.spaces.describe import describe
 from archsearch.spaces.encode import Columns, encode
 from archsearch.spaces.facts import FactTable
@@ -178,8 +178,9 @@ class Space:
         Drawing n at once gives what n draws, one after the other, would give.
 
         Args:
-            uniform: over the options of each decision as it comes up ("decisions"), or over all architectures
-                ("architectures", by the exact count of `size()`; a Real counts as one answer).
+            uniform: over the options of each decision as it comes up, or by its prior where it has one ("decisions"),
+                or over all architectures ("architectures", by the exact count of `size()`, whatever the priors; a
+                Real counts as one answer).
 
         Raises:
             Infeasible: constraints refuse everything that was drawn.
@@ -294,8 +295,7 @@ class Space:
             def decide(decision: Decision, path: str) -> Any:
                 nonlocal weight
                 answer = decision.draw(rng.random)
-                chance = getattr(decision, "chance", None)
-                weight *= decision.size if chance is None else 1 / (chance if answer else 1 - chance)
+                weight *= decision.rarity(answer)
                 return answer
 
             try:
@@ -312,10 +312,17 @@ class Space:
         Raises:
             AssignmentError: an answer is missing, not allowed, or of a decision that is not asked.
         """
-        given = read_assignment(assignment)
+        arch = Architecture(self, self.replay(read_assignment(assignment)))
+        for i, allows in enumerate(self.where):
+            if not allows(arch):
+                raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
+        return arch
+
+    def replay(self, given: Answers) -> Answers:
+        """The answers in the order of the walk, checked as `architecture` does, but for `where`."""
         compiler = self.compiler
 
-        def replay(decision: Decision, path: str) -> Any:
+        def answer(decision: Decision, path: str) -> Any:
             if path not in given:
                 raise AssignmentError(
                     f"{path}: no answer given, {decision.expected()}{did_you_mean(path, given.keys() - used)}", path
@@ -328,7 +335,7 @@ class Space:
 
         used: set[str] = set()
         try:
-            answers = self.free_walk(replay)
+            answers = self.free_walk(answer)
         except Refused as error:
             raise AssignmentError(f"these answers make no graph: {error}") from None
         for path in given:
@@ -339,11 +346,7 @@ class Space:
         for constraint in self.refused(answers):
             values = ", ".join([f"{path}={answers[path]!r}" for path in constraint.paths])
             raise AssignmentError(f"{constraint.text()} does not allow {values}", constraint.paths[0])
-        arch = Architecture(self, answers)
-        for i, allows in enumerate(self.where):
-            if not allows(arch):
-                raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
-        return arch
+        return answers
 
     def free_walk(self, decide: Decide) -> Answers:
         """Like `walk`, but constraints neither narrow nor check: the caller does, with `refused`."""
@@ -374,6 +377,29 @@ class Space:
         if self._columns is None or self._columns.compiler is not compiler:
             self._columns = Columns(compiler)
         return encode(self._columns, archs, width)
+
+    def log_prior(self, arch: Architecture) -> float:
+        """What the priors of the decisions say of an architecture: the logarithm of how much likelier they make its
+        answers than uniform draws would; 0 where no decision has a prior.
+
+        A searcher weighs its acquisition with it (Hvarfner et al. 2022, "πBO: Augmenting Acquisition Functions with
+        User Beliefs for Bayesian Optimization", arXiv:2204.11051). Constraints that narrow a decision do not count.
+
+        Raises:
+            AssignmentError: the architecture is not of this space.
+        """
+        facts = self.facts.of(self.root)
+        if not facts.weighted and not facts.unknown:
+            return 0.0
+        compiler, answers = self.compiler, arch.answers
+        if not compiler.paths.keys() >= answers.keys():  # not compiled as far as this architecture goes
+            self.replay(answers)
+        priors = compiler.priors
+        try:
+            return math.fsum([priors[path].log_priors[typed(answers[path])] for path in answers if path in priors])
+        except KeyError:
+            self.replay(answers)  # says which answer is not one
+            raise
 
     def json_schema(self) -> dict[str, Any]:
         """A JSON schema of assignments."""

@@ -65,7 +65,7 @@ class Step:
         """The step as the fast sampler reads it: options is None where drawing is not plain."""
         d = self.decision
         plain = self.kind == ASK and not self.shared
-        if plain and isinstance(d, Options) and d.chance is None:
+        if plain and isinstance(d, Options) and d.chance is None and d.prior is None:
             return (self.path, tuple(d.options), len(d.options), self.programs, self)
         if plain and isinstance(d, IntegerRange) and not d.log:
             return (self.path, d.options, d.size, self.programs, self)

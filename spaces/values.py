@@ -9,6 +9,7 @@ from typing import Any
 from archsearch.errors import SpaceError
 from archsearch.spaces.decisions import BOOLEAN, IntegerRange, Options, RealRange, is_answer, typed
 from archsearch.spaces.node import Node, Value, check_label, check_name, has_node, is_scalar
+from archsearch.spaces.prior import probabilities, probability, rounded
 
 
 class Choice(Value):
@@ -22,6 +23,12 @@ class Choice(Value):
     Args:
         options: values, or nodes, or labelled nodes. Duplicates are an error.
         name: decides once for everything of that name (LANGUAGE.md section 4).
+        prior: what is likelier: positive weights in the order of the options, or a dict of them by option or label,
+            where those not named weigh 1. Draws follow it (uniform without one), counts and identities do not. Of a
+            name, every use that has a prior has the same.
+
+    >>> Choice([3, 5, 7], prior={3: 4})
+    Choice([3, 5, 7], prior=[0.666666666667, 0.166666666667, 0.166666666667])
     """
 
     __slots__ = ("branches", "decision", "name")
@@ -29,7 +36,12 @@ class Choice(Value):
     branches: dict[str, Any] | None
     name: str | None
 
-    def __init__(self, options: Sequence[Any] | Mapping[str, Any], name: str | None = None) -> None:
+    def __init__(
+        self,
+        options: Sequence[Any] | Mapping[str, Any],
+        name: str | None = None,
+        prior: Sequence[float] | Mapping[Any, float] | None = None,
+    ) -> None:
         check_name(name, "Choice")
         if isinstance(options, str) or not isinstance(options, Sequence | Mapping):
             raise SpaceError(f"Choice takes a list of options or a dict of labelled ones, but got {options!r}")
@@ -45,13 +57,14 @@ class Choice(Value):
         if branches is not None:
             for label, branch in branches.items():
                 check_label(label, "Choice", branch)
-        self._set(
-            decision=Options(tuple(options) if branches is None else tuple(branches)), branches=branches, name=name
-        )
+        answers = tuple(options) if branches is None else tuple(branches)
+        chances = None if prior is None else probabilities(prior, answers, "Choice")
+        self._set(decision=Options(answers, prior=chances), branches=branches, name=name)
 
     def __repr__(self) -> str:
         inside = list(self.decision.options) if self.branches is None else self.branches
-        return f"{type(self).__name__}({inside!r}{named(self.name)})"
+        prior = "" if self.decision.prior is None else f", prior={rounded(self.decision.prior)}"
+        return f"{type(self).__name__}({inside!r}{named(self.name)}{prior})"
 
 
 def check_scalars(options: Sequence[Any]) -> None:
@@ -89,17 +102,26 @@ def named(name: str | None) -> str:
     return f", name={name!r}" if name is not None else ""
 
 
+def boolean(prior: float | None, what: str) -> Options:
+    """The decision between False and True, the second with a probability."""
+    return BOOLEAN if prior is None else Options(BOOLEAN.options, "boolean", prior=probability(prior, what))
+
+
+def prior_of_true(decision: Options) -> str:
+    return "" if decision.prior is None else f", prior={rounded(decision.prior)[1]}"
+
+
 class Boolean(Choice):
-    """`Choice([False, True])`."""
+    """`Choice([False, True])`; `prior` is the probability of True, a half without one."""
 
     __slots__ = ()
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, prior: float | None = None) -> None:
         check_name(name, "Boolean")
-        self._set(decision=BOOLEAN, branches=None, name=name)
+        self._set(decision=boolean(prior, "Boolean"), branches=None, name=name)
 
     def __repr__(self) -> str:
-        return f"Boolean({named(self.name)[2:]})"
+        return f"Boolean({(named(self.name) + prior_of_true(self.decision))[2:]})"
 
 
 class Integer(Value):

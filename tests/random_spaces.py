@@ -27,29 +27,54 @@ from archsearch.spaces.nodes import (
 )
 from archsearch.spaces.space import Space
 
-NAMES: dict[str, Callable[[], Any]] = {
-    "k": lambda: Choice([1, 3], name="k"),
-    "d": lambda: Boolean(name="d"),
-    "n": lambda: Integer(1, 2, name="n"),
-}
-
 
 class Maker:
-    def __init__(self, rng: random.Random, graphs: bool = False) -> None:
+    """Makes random nodes.
+
+    Args:
+        priors: where half of the decisions get a prior from; apart from `rng`, so that a seed gives the same structure
+            with priors and without.
+    """
+
+    def __init__(self, rng: random.Random, graphs: bool = False, priors: random.Random | None = None) -> None:
         self.rng = rng
         self.graphs = graphs
+        self.priors = priors
+        # Uses of a name that a Lazy gives must state its prior, so all do.
+        k, source = self.prior(2), self.prior(2)
+        self.d = self.probability()
+        self.named: dict[str, Callable[[], Any]] = {
+            "k": lambda: Choice([1, 3], name="k", prior=k),
+            "d": lambda: Boolean(name="d", prior=self.d),
+            "n": lambda: Integer(1, 2, name="n"),
+            "source": lambda: Choice(["x", "y"], name="source", prior=source),
+        }
         self.cells = {name: self.module(1, shared=False) for name in ("cell", "stem")}
+
+    def prior(self, size: int) -> list[int] | None:
+        if self.priors is None or self.priors.random() < 0.5:
+            return None
+        return [self.priors.randrange(1, 6) for _ in range(size)]
+
+    def probability(self) -> float | None:
+        return None if self.priors is None or self.priors.random() < 0.5 else self.priors.randrange(1, 10) / 10
+
+    def choice(self, options: Any) -> Choice:
+        return Choice(options, prior=self.prior(len(options)))
+
+    def optional(self, node: Any, name: str | None = None) -> Optional:
+        return Optional(node, name=name, prior=self.probability() if name is None else self.d)
 
     def value(self) -> Any:
         kind = self.rng.randrange(6)
         if kind == 0:
-            return NAMES[self.rng.choice(list(NAMES))]()
+            return self.named[self.rng.choice(["k", "d", "n"])]()
         if kind == 1:
-            return NAMES["k"]() * 2 + 1
+            return self.named["k"]() * 2 + 1
         if kind == 2:
-            return Choice([16, 32])
+            return self.choice([16, 32])
         if kind == 3:
-            return Choice([7])
+            return self.choice([7])
         return self.rng.randrange(4)
 
     def leaf(self) -> Module:
@@ -67,9 +92,9 @@ class Maker:
             return self.graph(depth)
         match kind:
             case 0:
-                return Choice({"left": inside(), "right": inside(), "none": None})
+                return self.choice({"left": inside(), "right": inside(), "none": None})
             case 1:
-                return Optional(inside(), name=self.rng.choice([None, "d"]))
+                return self.optional(inside(), name=self.rng.choice([None, "d"]))
             case 2:
                 times = self.rng.choice([1, 2, Integer(0, 2), Integer(1, 2, name="n"), Integer(1, 2, name="n") - 1])
                 return Repeat(inside(), times, tied=self.rng.random() < 0.3)
@@ -78,7 +103,7 @@ class Maker:
             case 4:
                 return Residual(inside())
             case 5:
-                return Parallel(inside(), Repeat(inside(), Choice([1, 2])))
+                return Parallel(inside(), Repeat(inside(), self.choice([1, 2])))
             case 6:
                 return Permute(self.leaf(), self.leaf())
             case 7:
@@ -89,7 +114,7 @@ class Maker:
             case 9:
                 return self.grammar(self.rng.choice([1, 2]))
             case 10:
-                k = NAMES["k"]()
+                k = self.named["k"]()
                 return Repeat(
                     Scope(Sequential(Module("p:C", {"size": k, "pad": k // 2}), inside()), "k"), Integer(1, 2)
                 )
@@ -100,11 +125,12 @@ class Maker:
 
     def grammar(self, depth: int) -> Lazy:
         leaf = self.leaf()
+        prior = self.prior(2)
 
         def rule(depth: int) -> Any:
             if depth == 0:
                 return leaf
-            return Choice({"stop": None, "more": Sequential(leaf, Lazy(rule, depth=depth - 1))})
+            return Choice({"stop": None, "more": Sequential(leaf, Lazy(rule, depth=depth - 1))}, prior=prior)
 
         return Lazy(rule, depth=depth)
 
@@ -138,11 +164,11 @@ class Maker:
             case 1:
                 return (rng.choice(known), self.edge(depth))
             case 2:
-                return Choice([*known[-2:], None] if rng.random() < 0.5 else known)
+                return self.choice([*known[-2:], None] if rng.random() < 0.5 else known)
             case 3:
-                return Choice(["x", "y"], name="source")
+                return self.named["source"]()
             case 4:
-                return [(Choice(known[-2:]), self.edge(depth)), rng.choice(known)]
+                return [(self.choice(known[-2:]), self.edge(depth)), rng.choice(known)]
             case 5:
                 return Subset(known, rng.randrange(2), rng.choice([1, 2, 2]))
             case 6:
@@ -156,22 +182,22 @@ class Maker:
         inside = self.leaf() if depth < 2 else self.module(depth - 1, shared=False)
         match self.rng.randrange(7):
             case 0:
-                return Optional(inside)
+                return self.optional(inside)
             case 1:
-                return Optional(inside, name="d")
+                return self.optional(inside, name="d")
             case 2:
-                return Choice({"none": None, "inside": inside, "leaf": self.leaf()})
+                return self.choice({"none": None, "inside": inside, "leaf": self.leaf()})
             case 3:
                 return Lazy(lambda n: [None, inside, self.cells["cell"]][n], n=Integer(0, 1))
             case 4:
-                return Choice({"maybe": Optional(self.leaf()), "leaf": self.leaf()})
+                return self.choice({"maybe": self.optional(self.leaf()), "leaf": self.leaf()})
         return inside
 
 
-def make_space(seed: int, depth: int = 2, graphs: bool = False) -> Space | None:
-    """A random space; None where the language refuses what was drawn."""
+def make_space(seed: int, depth: int = 2, graphs: bool = False, priors: bool = False) -> Space | None:
+    """A random space, with random priors or without; None where the language refuses what was drawn."""
     rng = random.Random(seed)
-    maker = Maker(rng, graphs)
+    maker = Maker(rng, graphs, random.Random(seed + 1) if priors else None)
     try:
         model = maker.graph(depth) if graphs else maker.module(depth)
     except SpaceError:
@@ -181,7 +207,7 @@ def make_space(seed: int, depth: int = 2, graphs: bool = False) -> Space | None:
         root["more"] = maker.module(1)
     require = []
     if rng.random() < 0.4:
-        root["z"] = NAMES["k"]()
+        root["z"] = maker.named["k"]()
         require = [Require(lambda k, y: k <= y, "k", "y")]
     try:
         return Space(root, require=require)

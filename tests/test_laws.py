@@ -29,8 +29,10 @@ laws = settings(
 
 
 def random_space(seed: int) -> Space:
-    """Half of them around a Graph."""
-    space = make_space(seed, depth=1 + (seed >> 1) % 2, graphs=True) if seed % 2 else make_space(seed)
+    """Half of them around a Graph, half of them with priors."""
+    priors = bool((seed >> 2) % 2)
+    depth = 1 + (seed >> 1) % 2 if seed % 2 else 2
+    space = make_space(seed, depth, graphs=bool(seed % 2), priors=priors)
     assume(space is not None)
     assert space is not None
     return space

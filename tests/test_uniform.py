@@ -176,15 +176,14 @@ SKEWED: dict[str, tuple[Callable[[], Space], int]] = {
 
 
 def chances_of(space: Space) -> dict[str, float]:
-    """The chance of each architecture where every decision is drawn uniformly."""
+    """The chance of each architecture where every decision is drawn on its own."""
     chances = {}
     for arch in space.enumerate():
         chance = 1.0
 
         def replay(decision: Decision, path: str, answers: Mapping[str, Any] = arch.answers) -> Any:
             nonlocal chance
-            own = getattr(decision, "chance", None)
-            chance *= 1 / decision.size if own is None else own if answers[path] else 1 - own
+            chance /= decision.rarity(answers[path])
             return answers[path]
 
         space.walk(replay)
