@@ -14,6 +14,7 @@ from typing import Any
 
 from archsearch import config as configurations
 from archsearch.config import RunConfig, seconds
+from archsearch.constraints import by_metric, nearest, written
 from archsearch.errors import UsageError
 from archsearch.loading import Setting, StudyFile, definitions, load, space_of, travel_by_value
 from archsearch.progress import Progress
@@ -66,8 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
 def configuration(arguments: argparse.Namespace) -> RunConfig:
     """The configuration file, if there is one, with the flags in place of its values."""
     config = RunConfig() if arguments.config is None else configurations.load(arguments.config)
-    flags = {key: getattr(arguments, key) for key in RunConfig.model_fields if key != "set"}
-    return configurations.override(config, {**flags, "set": read_settings(arguments.set or [])})
+    flags = {key: getattr(arguments, key, None) for key in RunConfig.model_fields if key != "set"}
+    given = {"set": read_settings(arguments.set or []), "constraints": by_metric(arguments.constraint or [])}
+    return configurations.override(config, {**flags, **given})
 
 
 def read_settings(words: Sequence[str]) -> dict[str, str]:
@@ -88,15 +90,17 @@ def make_study(file: StudyFile, config: RunConfig) -> Study:
     if own is None:
         space, evaluate = definitions(file)
         given = {"space": space, "evaluate": evaluate, "name": file.path.stem}
-        given |= {key: file[key] for key in ("objective", "searcher") if file[key] is not None}
+        given |= {key: file[key] for key in ("objective", "searcher", "constraints") if file[key] is not None}
     elif isinstance(own, Study):
         given = {
             key: getattr(own, key) for key in ("evaluate", "searcher", "store", "name", "seed", "storage", "reuse")
         }
-        given |= {"space": space_of(file), "objective": own.objectives}
+        given |= {"space": space_of(file), "objective": own.objectives, "constraints": written(own.constraints)}
     else:
         raise UsageError(f"{file.path}: expected `study` to be an archsearch.Study, but it is {own!r:.100}")
     chosen = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed", "reuse")}
+    if config.constraints:
+        given["constraints"] = {**(given.get("constraints") or {}), **config.constraints}
     return Study(**{**given, **{key: value for key, value in chosen.items() if value is not None}})
 
 
@@ -155,7 +159,10 @@ def summary(study: Study, trials: Sequence[TrialRecord]) -> str:
     reused = sum(trial.reused_from is not None for trial in trials)
     if reused:
         lines.append(f"reused: {reused} of the done ones have the metrics of an earlier trial, of the same network")
-    if states["done"]:
+    near = nearest(study.constraints, trials)
+    if near:
+        lines.append(near)
+    elif states["done"]:
         best = study.pareto if len(study.objectives) > 1 else [study.best]
         for trial in best:
             lines.append(f"{'best: ' if len(best) == 1 else ''}trial {trial.number}: {pairs(trial.metrics)}")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from archsearch.constraints import nearest
 from archsearch.errors import AssignmentError, UsageError, did_you_mean
 from archsearch.record import Record
 from archsearch.reports import StudyReport, found_json, found_text, studies_text, study_text, trial_text
@@ -43,7 +44,9 @@ def best(arguments: argparse.Namespace) -> int:
     with opened(arguments.store) as store:
         study = find(store, arguments.name)
     if not study.best:
-        raise UsageError(f"study {study.name!r} has no finished trial yet; see `archsearch show {study.name}`")
+        near = nearest(study.constraints, study.trials)
+        why = f": {near}" if near else " has no finished trial yet"
+        raise UsageError(f"study {study.name!r}{why}; see `archsearch show {study.name}`")
     space = None if arguments.file is None else space_of_run(arguments.file, study.settings)
     found = [(trial, None if space is None else known(trial, space, arguments.file)) for trial in study.best]
     documents = [found_json(trial, study.name) for trial, _ in found]
@@ -95,7 +98,7 @@ def report(store: Store, row: Mapping[str, Any]) -> StudyReport:
     # A space exists in its file only: nothing here may read `arch` of these trials.
     record = Record(store, row["id"], cast(Space, None))
     settings = latest_settings(store, row["id"])
-    columns = {key: row[key] for key in ("name", "created", "objectives", "searcher", "seed")}
+    columns = {key: row[key] for key in ("name", "created", "objectives", "constraints", "searcher", "seed")}
     return StudyReport(**columns, settings=settings, trials=record.trials())
 
 

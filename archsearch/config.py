@@ -12,7 +12,7 @@ the file and the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from archsearch.errors import UsageError, did_you_mean
+from archsearch.constraints import EXPECTED, parsed
+from archsearch.errors import ArchsearchError, UsageError, did_you_mean
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
@@ -35,6 +36,9 @@ class RunConfig(BaseModel):
     workers: StrictInt | None = Field(default=None, ge=1, description="trials at a time; several run on Ray")
     gpus_per_worker: StrictInt | StrictFloat | None = Field(default=None, ge=0, description="may be a fraction")
     searcher: StrictStr | None = None
+    constraints: dict[StrictStr, StrictStr | list[StrictStr]] = Field(
+        default_factory=dict, description='bounds by metric: "<= 20"'
+    )
     store: StrictStr | None = None
     name: StrictStr | None = None
     seed: StrictInt | None = Field(default=None, ge=0)
@@ -59,6 +63,12 @@ def seconds(duration: str | float) -> float:
     return value
 
 
+CHECKS: dict[str, Callable[[Any], object]] = {
+    "timeout": lambda given: None if given is None else seconds(given),
+    "constraints": parsed,
+}
+
+
 def load(path: str | Path) -> RunConfig:
     """Read and check a run configuration. `file` comes back relative to the working directory.
 
@@ -75,11 +85,11 @@ def load(path: str | Path) -> RunConfig:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
         raise UsageError(explain(error, path, lines)) from error
-    if config.timeout is not None:
+    for key, check in CHECKS.items():
         try:
-            seconds(config.timeout)
-        except UsageError as error:
-            raise UsageError(f"{path}:{lines[('timeout',)]}: {error}") from error
+            check(getattr(config, key))
+        except ArchsearchError as error:
+            raise UsageError(f"{path}:{lines[(key,)]}: {error}") from error
     return config if config.file is None else config.model_copy(update={"file": str(path.parent / config.file)})
 
 
@@ -90,15 +100,16 @@ def override(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
         UsageError: a flag's value is out of range.
     """
     given = {key: value for key, value in flags.items() if value is not None}
-    given["set"] = {**config.set, **given.get("set", {})}
+    for key in ("set", "constraints"):
+        given[key] = {**getattr(config, key), **given.get(key, {})}
     try:
         merged = RunConfig.model_validate({**config.model_dump(), **given})
     except ValidationError as error:
         details = error.errors()[0]
         flag = str(details["loc"][0]).replace("_", "-")
         raise UsageError(f"--{flag}: {expectation(details)}, but got {details['input']!r}") from error
-    if merged.timeout is not None:
-        seconds(merged.timeout)
+    for key, check in CHECKS.items():
+        check(getattr(merged, key))
     return merged
 
 
@@ -162,6 +173,7 @@ def expectation(details: ErrorDetails) -> str:
         "reuse": "expected true or false",
         "quiet": "expected true or false",
         "set": "expected `key: value` lines",
+        "constraints": EXPECTED if len(details["loc"]) > 1 else "expected `metric: bound` lines",
     }.get(field, "expected a string")
 
 

@@ -6,10 +6,11 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
+from archsearch.constraints import Bounds, constrained, limits
 from archsearch.errors import ArchsearchError, SpaceChanged, StudyError
 from archsearch.lease import Lease
 from archsearch.record import ADD_EVENT, Record
@@ -23,7 +24,7 @@ MAX_DIFFERENCES = 5
 
 @dataclass(frozen=True)
 class Definition:
-    """Attributes: see `Study`; `objectives` is direction by metric."""
+    """Attributes: see `Study`; `objectives` is direction by metric, `space` has the constraints on free metrics."""
 
     name: str
     space: Space
@@ -31,28 +32,31 @@ class Definition:
     searcher: Searcher
     seed: int
     free_metrics: tuple[str, ...]
+    constraints: Bounds = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem:
         """What the searcher sees."""
-        return Problem(self.space, self.objectives, self.free_metrics, self.seed)
+        return Problem(self.space, self.objectives, self.free_metrics, self.seed, limits(self.constraints))
 
     def columns(self) -> dict[str, Any]:
         """The definition as it is stored."""
+        space = constrained(self.space, {})  # constraints have a column of their own
         return {
             "name": self.name,
             "seed": self.seed,
             "objectives": dumps(dict(self.objectives)),
+            "constraints": dumps(self.constraints),
             "searcher": dumps(describe_searcher(self.searcher)),
             # An argument of a module may be infinite, so this is JSON as Python writes it.
-            "space": json.dumps(self.space.describe(), separators=(",", ":"), ensure_ascii=False),
+            "space": json.dumps(space.describe(), separators=(",", ":"), ensure_ascii=False),
         }
 
     def find(self, store: Store) -> int | None:
         """The id of this study in a record, or None where there is no study of its name.
 
         Raises:
-            StudyError: the study there has another objective, searcher or seed.
+            StudyError: the study there has another objective, constraint, searcher or seed.
             SpaceChanged: it has a space of another structure.
         """
         rows = store.query("SELECT * FROM studies WHERE name = :name", {"name": self.name})
@@ -66,7 +70,7 @@ class Definition:
     def check(self, row: Mapping[str, Any], store: Store) -> None:
         """Whether a study of the record is this one; see `find`."""
         mine = self.columns()
-        for what in ("objectives", "searcher", "seed"):
+        for what in ("objectives", "constraints", "searcher", "seed"):
             if str(row[what]) != str(mine[what]):
                 raise StudyError(
                     f"study {self.name!r} in {store.path} was begun with {what} {row[what]}, and is now given "
@@ -93,8 +97,9 @@ class Definition:
         mine = {**self.columns(), "created": now(), "version": metadata.version("archsearch")}
         with store.transaction() as db:
             db.execute(
-                "INSERT INTO studies (name, seed, objectives, searcher, space, created, version)"
-                " VALUES (:name, :seed, :objectives, :searcher, :space, :created, :version) ON CONFLICT DO NOTHING",
+                "INSERT INTO studies (name, seed, objectives, constraints, searcher, space, created, version) VALUES"
+                " (:name, :seed, :objectives, :constraints, :searcher, :space, :created, :version)"
+                " ON CONFLICT DO NOTHING",
                 mine,
             )
             (study,) = db.execute("SELECT id FROM studies WHERE name = :name", mine).fetchone()
@@ -106,8 +111,8 @@ class Definition:
             else:
                 with record.writing() as db:
                     db.execute(
-                        "UPDATE studies SET seed = :seed, objectives = :objectives, searcher = :searcher,"
-                        " space = :space WHERE name = :name",
+                        "UPDATE studies SET seed = :seed, objectives = :objectives, constraints = :constraints,"
+                        " searcher = :searcher, space = :space WHERE name = :name",
                         mine,
                     )
         except BaseException:

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.constraints import violation, words
 from archsearch.definition import Definition
+from archsearch.errors import Infeasible
 from archsearch.executor import Executor
 from archsearch.job import Job, Metrics, Outcome, Report
 from archsearch.record import Asked, Record, Reused, told
@@ -166,6 +168,7 @@ class Driver:
             number = self.num_trials
             proposal = self.search.ask(number, self.pending())
             if proposal is None:
+                self.check_feasible(number)
                 break
             assignment = as_recorded(proposal)
             network = network_of(self.definition.space, assignment)
@@ -188,6 +191,16 @@ class Driver:
         if asked:
             self.record.add(asked)
         return [self.job(number) for number in begun]
+
+    def check_feasible(self, number: int) -> None:
+        """Nothing was proposed: where that is the first trial, what the constraints say is why.
+
+        Raises:
+            Infeasible: it is, and there are constraints.
+        """
+        constraints = self.definition.constraints
+        if number == 0 and constraints:
+            raise Infeasible(f"no architecture of the space satisfies {words(constraints)}")
 
     def resubmit(self, numbers: Sequence[int]) -> list[Job]:
         """Another attempt at trials that have no outcome."""
@@ -281,7 +294,7 @@ class Driver:
         objectives = self.definition.objectives
         self.search.tell(told(number, assignment, state, metrics, seconds, objectives))
         self.num_told += 1
-        if state == "done" and len(objectives) == 1:
+        if state == "done" and len(objectives) == 1 and violation(self.definition.constraints, metrics) == 0:
             ((name, direction),) = objectives.items()
             value = metrics[name]
             assert value is not None

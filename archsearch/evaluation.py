@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ class TimedOut(BaseException):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """What every worker holds: the space, the user's function, and what is optimised."""
+    """What every worker holds: the space, the user's function, what is optimised, and what else must be measured."""
 
     space: Space
     evaluate: Callable[[Trial], Any]
     objectives: Mapping[str, Direction]
+    constrained: tuple[str, ...] = ()
 
     def run(
         self, job: Job, send: Callable[[Report], None], *, worker: str = "this process", has_storage: bool = True
@@ -51,7 +52,7 @@ class Evaluator:
         message = trace = None
         try:
             trial = self.trial(job, send, has_storage=has_storage)
-            metrics = measured(self.evaluate(trial), trial.arch, self.objectives)
+            metrics = measured(self.evaluate(trial), trial.arch, self.objectives, self.constrained)
             unfinite = [name for name in self.objectives if metrics[name] is None]
             if unfinite:
                 kind, message = "nan", f"{', '.join(unfinite)} is not a finite number"
@@ -83,36 +84,38 @@ class Evaluator:
         )
 
 
-def measured(returned: Any, arch: Architecture | None, objectives: Mapping[str, Direction]) -> dict[str, float | None]:
+def measured(
+    returned: Any, arch: Architecture | None, objectives: Mapping[str, Direction], constrained: Iterable[str] = ()
+) -> dict[str, float | None]:
     """The metrics that an evaluation returned, with the free ones that an objective reads.
 
     Args:
-        returned: a number, which is the value of the one objective that is not free, or numbers by name.
+        returned: a number, which is the value of the one metric that must be measured, or numbers by name.
         arch: the architecture, for the free metrics.
         objectives: direction by metric.
+        constrained: what else must be measured, for the constraints.
 
     Raises:
-        StudyError: it is something else, or an objective is missing.
+        StudyError: it is something else, or an objective or a constrained metric is missing.
     """
+    others = [name for name in constrained if name not in objectives]
+    needed = [name for name in objectives if name not in FREE_METRICS] + others
     if isinstance(returned, Mapping):
         metrics = numbers(returned)
     else:
-        paid = [name for name in objectives if name not in FREE_METRICS] or list(objectives)
-        if len(paid) > 1:
+        if len(needed) > 1:
+            what = "objectives" if not others else "metrics to measure"
             raise StudyError(
-                f"evaluate returned {returned!r}, but there are several objectives: return a dict with "
-                + ", ".join(paid)
+                f"evaluate returned {returned!r}, but there are several {what}: return a dict with " + ", ".join(needed)
             )
-        if returned is None and not [name for name in objectives if name not in FREE_METRICS]:
-            metrics = {}
-        else:
-            metrics = numbers({paid[0]: returned})
-    for name in objectives:
+        metrics = {} if returned is None and not needed else numbers({(needed or list(objectives))[0]: returned})
+    for name in [*objectives, *others]:
         if name in metrics:
             continue
         if name not in FREE_METRICS or arch is None:
+            what = "objective" if name in objectives else "constrained metric"
             hint = did_you_mean(name, metrics)
-            raise StudyError(f"evaluate returned {sorted(metrics)}, but the objective {name!r} is not there{hint}")
+            raise StudyError(f"evaluate returned {sorted(metrics)}, but the {what} {name!r} is not there{hint}")
         metrics[name] = as_number(name, getattr(arch, name))
     return metrics
 

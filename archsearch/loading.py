@@ -1,7 +1,7 @@
 """Study files: Python files that define `study`, or `space` and `evaluate`.
 
 A study file is executed once, on the driver, as the module `archsearch_study_file`; its folder joins
-`sys.path`, so that neighbour files import. `objective` and `searcher` may stand beside `space` and
+`sys.path`, so that neighbour files import. `objective`, `searcher` and `constraints` may stand beside `space` and
 `evaluate`. Its *settings* are the names that the file assigns a plain number, string or boolean at the top
 level, once; `--set EPOCHS=3` replaces that value in the file's syntax tree before anything runs, so
 everything computed from it follows.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MODULE = "archsearch_study_file"
 
-ROLES = ("study", "space", "evaluate", "objective", "searcher")
+ROLES = ("study", "space", "evaluate", "objective", "searcher", "constraints")
 
 Setting: TypeAlias = bool | int | float | str
 Assignment: TypeAlias = ast.Assign | ast.AnnAssign

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archsearch.constraints import Bounds, limits, nearest, violation, words
 from archsearch.pareto import undominated
 from archsearch.searchers.contract import Direction
 from archsearch.spaces.architecture import Architecture, answers_id
@@ -18,6 +19,7 @@ class StudyReport:
     """A study as the record has it.
 
     Attributes:
+        constraints: bounds by metric.
         settings: of its study file in the latest run.
         trials: by number.
     """
@@ -25,6 +27,7 @@ class StudyReport:
     name: str
     created: str
     objectives: Mapping[str, Direction]
+    constraints: Bounds
     searcher: Mapping[str, Any]
     seed: int
     settings: Mapping[str, Any]
@@ -32,8 +35,11 @@ class StudyReport:
 
     @property
     def best(self) -> list[TrialRecord]:
-        """The best finished trial, the first of equal ones; with several objectives the Pareto front by number."""
-        done = [trial for trial in self.trials if trial.state == "done"]
+        """The best finished trial, the first of equal ones; with several objectives the Pareto front by number.
+
+        Of those that satisfy the constraints.
+        """
+        done = [t for t in self.trials if t.state == "done" and violation(self.constraints, t.metrics) == 0]
         losses = [loss(trial, self.objectives) for trial in done]
         if len(self.objectives) > 1:
             return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
@@ -50,7 +56,7 @@ class StudyReport:
         """The best so far in a few words; nothing before there is one."""
         best = self.best
         if not best:
-            return ""
+            return nearest(self.constraints, self.trials)
         if len(self.objectives) > 1:
             return f"{len(best)} on the Pareto front"
         (name,) = self.objectives
@@ -71,7 +77,7 @@ def studies_text(studies: Sequence[StudyReport]) -> str:
         counts += [str(study.count(state)) for state in ("failed", "running")]
         begun = study.created[:16].replace("T", " ")
         searcher = searcher_text(study.searcher)
-        best = study.best_text() or "-"
+        best = study.best_text() if study.best else "-"
         rows.append([study.name, str(len(study.trials)), *counts, best, searcher, str(study.seed), begun])
     return table(rows)
 
@@ -83,6 +89,7 @@ def study_text(study: StudyReport) -> str:
     facts = {
         "study": study.name,
         "objective": ", ".join(f"{direction} {name}" for name, direction in study.objectives.items()),
+        "within": words(study.constraints),
         "searcher": f"{searcher_text(study.searcher)}, seed {study.seed}",
         "begun": f"{study.created[:19].replace('T', ' ')} UTC",
         "settings": pairs(study.settings),
@@ -93,12 +100,15 @@ def study_text(study: StudyReport) -> str:
         "failures": ", ".join(f"{number} {kind}" for kind, number in failures.items()),
         "best": study.best_text(),
     }
-    rows = [["trial", "state", *study.objectives, "seconds", ""]]
+    metrics = [*study.objectives, *[name for name in limits(study.constraints) if name not in study.objectives]]
+    rows = [["trial", "state", *metrics, "seconds", ""]]
     best = {trial.number for trial in study.best}
     for trial in study.trials:
-        values = [number_text(trial.metrics.get(name)) for name in study.objectives]
+        values = [number_text(trial.metrics.get(name)) for name in metrics]
+        outside = trial.state == "done" and violation(study.constraints, trial.metrics) > 0
         reused = "" if trial.reused_from is None else f"network of trial {trial.reused_from}"
-        remark = ", ".join([word for word in ("best" if trial.number in best else "", reused) if word])
+        place = "best" if trial.number in best else "outside the constraints" if outside else ""
+        remark = ", ".join([word for word in (place, reused) if word])
         seconds = "-" if trial.seconds is None else f"{trial.seconds:.1f}"
         rows.append([str(trial.number), state_text(trial), *values, seconds, shortened(remark or trial.message or "")])
     return facts_text(facts) + ("\n\n" + table(rows) if study.trials else "")

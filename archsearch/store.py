@@ -126,7 +126,7 @@ class Store:
             " FROM studies ORDER BY id"
         )
         for row in rows:
-            for column in ("objectives", "searcher", "space", "states", "holder"):
+            for column in ("objectives", "constraints", "searcher", "space", "states", "holder"):
                 row[column] = json.loads(row[column]) if row[column] is not None else None
         return rows
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from archsearch.constraints import constrained, limits, nearest, parsed, violation
 from archsearch.definition import Definition
 from archsearch.driver import Driver
 from archsearch.errors import StudyError, did_you_mean
@@ -57,6 +58,9 @@ class Study:
         seed: of everything that the search draws.
         storage: the folder of the trials' files; `STORE.files` beside the store where it is not given.
         reuse: False evaluates every trial. It is no part of the record, and may change from run to run.
+        constraints: bounds by metric: `{"latency_ms": "<= 20", "parameters": [">= 1e5", "<= 2e6"]}`. What does not
+            satisfy one on `parameters` or `flops` is not proposed; every other metric must be returned by `evaluate`,
+            and searchers learn from it. `best` and `pareto` are of the trials that satisfy all.
 
     Raises:
         StudyError: an argument is something else.
@@ -73,6 +77,7 @@ class Study:
         seed: int = 0,
         storage: str | Path | None = None,
         reuse: bool = True,
+        constraints: Mapping[str, str | Sequence[str]] | None = None,
     ) -> None:
         if not isinstance(space, Space):
             raise StudyError(f"Study(space): expected a Space, but got {space!r}")
@@ -86,7 +91,8 @@ class Study:
             raise StudyError(f"Study(storage): expected a folder, but got the URL {str(storage)!r}")
         if type(reuse) is not bool:
             raise StudyError(f"Study(reuse): expected True or False, but got {reuse!r}")
-        self.space = space
+        self.constraints = parsed(constraints)
+        self.space = constrained(space, self.constraints)
         self.evaluate = evaluate
         self.objectives = directions(objective)
         self.searcher = by_name(searcher) if isinstance(searcher, str) else searcher
@@ -101,7 +107,10 @@ class Study:
     def definition(self) -> Definition:
         """What makes this study that study."""
         free = tuple([name for name in self.objectives if name in FREE_METRICS])
-        return Definition(self.name, self.space, self.objectives, self.searcher, self.seed, free)
+        return Definition(self.name, self.space, self.objectives, self.searcher, self.seed, free, self.constraints)
+
+    def evaluator(self, evaluate: Callable[[Trial], Any]) -> Evaluator:
+        return Evaluator(self.space, evaluate, self.objectives, tuple(limits(self.constraints)))
 
     def run(
         self,
@@ -144,7 +153,7 @@ class Study:
             raise StudyError(
                 "executor='inline' runs one trial at a time, in this process: workers= needs executor='ray'"
             )
-        evaluator = Evaluator(self.space, self.evaluate, self.objectives)
+        evaluator = self.evaluator(self.evaluate)
         was_open = self._driver is not None
         driver = self.driver()
         to_do = max(0, trials - driver.num_trials) + len(driver.orphans)
@@ -190,7 +199,7 @@ class Study:
             before = driver.num_trials
             jobs = driver.adopt(1) or driver.propose(1)
             if jobs:
-                return Evaluator(self.space, no_evaluation, self.objectives).trial(jobs[0], send)
+                return self.evaluator(no_evaluation).trial(jobs[0], send)
             if driver.num_trials == before:
                 return None
         driver.record.event("nothing new", f"{MAX_KNOWN} proposals in a row needed no evaluation")
@@ -210,14 +219,14 @@ class Study:
         if trial.number not in driver.running:
             raise StudyError(f"trial {trial.number} of study {self.name!r} is not running; was it told before?")
         if not isinstance(metrics, Exception):
-            measured(metrics, trial.arch, self.objectives)
+            measured(metrics, trial.arch, self.objectives, limits(self.constraints))
 
         def give(trial: Trial) -> Any:
             if isinstance(metrics, Exception):
                 raise metrics
             return metrics
 
-        outcome = Evaluator(self.space, give, self.objectives).run(driver.job(trial.number), lambda report: None)
+        outcome = self.evaluator(give).run(driver.job(trial.number), lambda report: None)
         driver.finish([replace(outcome, seconds=time.monotonic() - driver.running[trial.number].started)])
 
     def driver(self) -> Driver:
@@ -268,10 +277,11 @@ class Study:
 
     @property
     def best(self) -> TrialRecord:
-        """The trial with the best objective; of equals the first.
+        """The trial with the best objective among those that satisfy the constraints; of equals the first.
 
         Raises:
-            StudyError: no trial is done, or there are several objectives.
+            StudyError: there are several objectives, no trial is done, or none of those satisfies the constraints;
+                the message then says which comes nearest.
         """
         if len(self.objectives) > 1:
             names = ", ".join(self.objectives)
@@ -280,13 +290,16 @@ class Study:
         with self.record() as record:
             best = None if record is None else record.best(objective)
         if best is None:
+            near = nearest(self.constraints, self.trials)
+            if near:
+                raise StudyError(f"study {self.name!r} in {self.store}: {near}")
             raise StudyError(f"no trial of study {self.name!r} in {self.store} is done")
         return best
 
     @property
     def pareto(self) -> list[TrialRecord]:
-        """The trials that no other beats: as good in every objective and better in one."""
-        done = [trial for trial in self.trials if trial.state == "done"]
+        """The trials that no other beats, as good in every objective and better in one, of those in the constraints."""
+        done = [t for t in self.trials if t.state == "done" and violation(self.constraints, t.metrics) == 0]
         signs = {name: -1.0 if direction == "maximize" else 1.0 for name, direction in self.objectives.items()}
         losses = [tuple([sign * (trial.metrics[name] or 0.0) for name, sign in signs.items()]) for trial in done]
         return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]

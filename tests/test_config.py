@@ -27,6 +27,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         write(
             tmp_path,
             "file: studies/digits.py\ntrials: 20\nworkers: 2\ngpus_per_worker: 0.5\nsearcher: random\n"
+            "constraints: {latency_ms: <= 20}\n"
             "store: runs.db\nname: digits\nseed: 3\ntimeout: 30m\nreuse: false\nquiet: true\n"
             "set: {EPOCHS: 8, LR: 0.1, FAST: true}\n",
         )
@@ -37,6 +38,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         workers=2,
         gpus_per_worker=0.5,
         searcher="random",
+        constraints={"latency_ms": "<= 20"},
         store="runs.db",
         name="digits",
         seed=3,
