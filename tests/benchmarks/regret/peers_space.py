@@ -268,19 +268,19 @@ def drive(
     ask: Callable[[], tuple[T, Assignment] | None],
     tell: Callable[[T, dict[str, float]], None],
 ) -> Run:
-    """Ask, evaluate and tell until the budget is spent; only `ask` and `tell` are timed."""
+    """Ask, evaluate and tell until the budget is spent; only `ask` and `tell` are timed, in CPU seconds."""
     assignments: list[Assignment] = []
     seconds: list[float] = []
     for _ in range(budget):
-        start = time.perf_counter()
+        start = time.process_time()
         asked = ask()
-        spent = time.perf_counter() - start
+        spent = time.process_time() - start
         if asked is None:
             break
         token, assignment = asked
         metrics = task.evaluate(assignment)
-        start = time.perf_counter()
+        start = time.process_time()
         tell(token, metrics)
         assignments.append(assignment)
-        seconds.append(spent + time.perf_counter() - start)
+        seconds.append(spent + time.process_time() - start)
     return Run(assignments, seconds)
