@@ -1,7 +1,8 @@
 """Optuna's samplers, define-by-run: a trial is asked for each decision as a walk of the space comes to it.
 
 Labels are `suggest_categorical`, numbers with an order `suggest_int` (the index of a listed number, so that neighbours
-are near) and `suggest_float`. Samplers of OptunaHub are read from the folder OPTUNAHUB_REGISTRY, where it is set.
+are near) and `suggest_float`. Samplers of OptunaHub are read from the folder OPTUNAHUB_REGISTRY, where it is set; its
+`hierarchical_tpe` is for Optuna 4.8 and fails with 5.0.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Optuna:
             raise NotForThis("this setting is for several objectives")
         if self.needs_flat and (task.kind == "tree" or flat(task.space).form != "flat"):
             raise NotForThis("it models only what all trials have in common, the rest is drawn at random")
+        if self.is_hub and (task.constraints or len(task.objectives) > 1):
+            raise NotForThis("this sampler takes one objective without limits")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(
@@ -82,11 +85,14 @@ class Optuna:
 
         return drive(task, budget, ask, tell)
 
+    @property
+    def is_hub(self) -> bool:
+        return self.sampler.startswith("samplers/")
+
     def made(self, seed: int, constrained: bool) -> Any:
         import optuna
 
-        is_hub = self.sampler.startswith("samplers/")
-        made: Callable[..., Any] = hub(self.sampler) if is_hub else getattr(optuna.samplers, self.sampler)
+        made: Callable[..., Any] = hub(self.sampler) if self.is_hub else getattr(optuna.samplers, self.sampler)
         if constrained:
             return made(seed=seed, **self.settings, constraints_func=lambda trial: trial.user_attrs[VIOLATIONS])
         return made(seed=seed, **self.settings)
@@ -126,7 +132,6 @@ METHODS: tuple[Method, ...] = (
     Optuna("optuna-tpe-univariate", "TPESampler", {"multivariate": False}),
     Optuna("optuna-tpe-group", "TPESampler", {"group": True, "multivariate": True}),
     Optuna("optuna-tpe-union", "samplers/tpe_union_multivariate"),
-    Optuna("optuna-tpe-hierarchical", "samplers/hierarchical_tpe"),
     Optuna("optuna-gp", "GPSampler", needs_flat=True),
     Optuna("optuna-nsga2", "NSGAIISampler", several=True),
 )
