@@ -114,7 +114,7 @@ def expression(depth: int) -> Any:
     return Choice({"leaf": leaf, "pair": {"join": Choice(list(JOINS)), "left": below, "right": below}})
 
 
-def grammar(name: str) -> Task:
+def grammar(name: str, depth: int = GRAMMAR_DEPTH) -> Task:
     """Expressions up to six joins deep: effects of every symbol and of a join with what stands below it, less the
     deeper they stand."""
     rng = random.Random(102)
@@ -137,14 +137,14 @@ def grammar(name: str) -> Task:
         return join, found
 
     best = {leaf: effect[leaf] for leaf in LEAVES}
-    for _ in range(GRAMMAR_DEPTH):
+    for _ in range(depth):
         deeper = {
             join: effect[join]
             + sum([max([joined[join, s][c] + DECAY * best[c] for c in best]) for s in ("left", "right")])
             for join in JOINS
         }
         best = {leaf: effect[leaf] for leaf in LEAVES} | deeper
-    space = Space({"net": Lazy(expression, depth=GRAMMAR_DEPTH)})
+    space = Space({"net": Lazy(expression, depth=depth)})
     return normalised(name, space, lambda assignment: value(assignment, "net")[1], max(best.values()), "tree")
 
 
@@ -153,7 +153,7 @@ OPS = ("conv", "depthwise", "attention", "mlp")
 SIZES = (1, 2, 3, 4)
 
 
-def hierarchy(name: str) -> Task:
+def hierarchy(name: str, stages: int = 5) -> Task:
     """Five stages of four to eight blocks, 215 decisions on average. Only a stage's number of blocks, its first block's
     op, its second's width and its third's kernel matter; each goes with the one before."""
     rng = random.Random(103)
@@ -165,9 +165,9 @@ def hierarchy(name: str) -> Task:
         "norm": Choice(["none", "batch", "layer"]),
         "gate": Optional({"ratio": Choice([2, 4, 8]), "place": Choice(["in", "out"])}),
     }
-    space = Space({f"s{i}": Repeat(block, Integer(BLOCKS[0], BLOCKS[-1])) for i in range(5)})
+    space = Space({f"s{i}": Repeat(block, Integer(BLOCKS[0], BLOCKS[-1])) for i in range(stages)})
     matter: list[tuple[str, Sequence[Any]]] = []
-    for i in range(5):
+    for i in range(stages):
         matter += [(f"s{i}", BLOCKS), (f"s{i}[0].op", OPS), (f"s{i}[1].width", SIZES), (f"s{i}[2].kernel", SIZES)]
     effects = [normal(rng, 1.0, len(options)) for _, options in matter]
     pairs = [normal(rng, 0.7, len(a), len(b)) for (_, a), (_, b) in pairwise(matter)]
