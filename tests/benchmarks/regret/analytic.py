@@ -60,7 +60,7 @@ LAYER = {
 DEPTHS = range(1, 9)
 
 
-def tree(name: str) -> Task:
+def tree(name: str, most: int = DEPTHS[-1]) -> Task:
     """One to eight layers: effects of every answer, alike in all layers but for a part of their own, of act with norm,
     of neighbouring kernels and widths, and of depth, best inside its range; a long tail of bad ones."""
     rng = random.Random(101)
@@ -90,12 +90,12 @@ def tree(name: str) -> Task:
     effects = np.array([[layer_effect(i, a) for a in combos] for i in range(len(DEPTHS))])
     moves = np.array([[between(a, b) for b in combos] for a in combos])
     reached, best = effects[0], -math.inf
-    for depth in DEPTHS:
+    for depth in range(1, most + 1):
         best = max(best, total(float(reached.max()), depth))
-        if depth < DEPTHS[-1]:
+        if depth < most:
             reached = effects[depth] + (reached[:, None] + moves).max(axis=0)
     layer = {key: Choice(list(options)) for key, options in LAYER.items()}
-    space = Space({"layers": Repeat(layer, Integer(DEPTHS[0], DEPTHS[-1]))})
+    space = Space({"layers": Repeat(layer, Integer(1, most))})
     return normalised(name, space, report, best, "tree", noise=0.5 if name == "tree_noisy" else 0.0)
 
 
@@ -275,7 +275,7 @@ def cell(name: str) -> Task:
     return normalised(name, space, report, best, "flat")
 
 
-MEMBERS, PARTS = 6, 8
+MEMBERS, PARTS, MOST_PARTS = 6, 8, 5
 
 
 def order(name: str) -> Task:
@@ -288,7 +288,7 @@ def order(name: str) -> Task:
     space = Space(
         {
             "order": Permute(*range(MEMBERS)),
-            "parts": Subset([f"p{i}" for i in range(PARTS)], 2, 5),
+            "parts": Subset([f"p{i}" for i in range(PARTS)], 2, MOST_PARTS),
             "mode": Choice(["a", "b", "c", "d"]),
         }
     )
@@ -305,11 +305,11 @@ def order(name: str) -> Task:
 
     def report(assignment: Assignment) -> float:
         answer = assignment["order"]
-        chosen = chosen_parts(space, assignment)
+        chosen = chosen_parts(assignment)
         return of_order(answer) + of_parts(chosen) + fit(answer[0], "abcd".index(assignment["mode"]), chosen)
 
     leading = [max([of_order((i, *r)) for r in permutations(set(range(MEMBERS)) - {i})]) for i in range(MEMBERS)]
-    subsets = [chosen for n in range(2, 6) for chosen in combinations(range(PARTS), n)]
+    subsets = [chosen for n in range(2, MOST_PARTS + 1) for chosen in combinations(range(PARTS), n)]
     best = max([
         leading[leader] + of_parts(chosen) + fit(leader, mode, chosen)
         for leader in range(MEMBERS) for mode in range(4) for chosen in subsets
@@ -317,9 +317,13 @@ def order(name: str) -> Task:
     return normalised(name, space, report, best, "tree")
 
 
-def chosen_parts(space: Space, assignment: Assignment) -> list[int]:
-    """The parts that are taken; forced ones, which are not asked, are in the values alone."""
-    return [int(part[1:]) for part in space.architecture(assignment)["parts"]]
+def chosen_parts(assignment: Assignment) -> list[int]:
+    """The parts that are taken; not asked is what has to be taken, or cannot be since there are enough."""
+    chosen: list[int] = []
+    for i in range(PARTS):
+        if assignment.get(f"parts[{i}]", len(chosen) < MOST_PARTS):
+            chosen.append(i)
+    return chosen
 
 
 TRAPS, TRAP_SIZE = 4, 3

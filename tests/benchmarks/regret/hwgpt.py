@@ -3,10 +3,11 @@
 The objectives are perplexity and the latency on an A100 in milliseconds; `hwgpt_X` is perplexity alone (which follows
 size), `hwgpt_X_limit` perplexity with a latency of at most 16 ms, `hwgpt_X_front` both.
 
-Where X is `fitted`, every sub-network of the space has a value, by a model fitted to the table: for each embedding
-dimension, number of layers and bias, the logarithm is a sum of quadratic functions of every layer's heads and MLP
-ratio. On rows held out (`errors`, five folds) it is off by 0.11% in perplexity and 0.28% in latency (root mean
-square), with rank correlations within those groups of .997 and .998. Its best values follow by dynamic programming.
+Where X is `pool`, the rows of the table are a Pool, and nothing else can be proposed. Where X is `fitted`, every
+sub-network of the space has a value, by a model fitted to the table: for each embedding dimension, number of layers and
+bias, the logarithm is a sum of quadratic functions of every layer's heads and MLP ratio. On rows held out (`errors`,
+five folds) it is off by 0.11% in perplexity and 0.28% in latency (root mean square), with rank correlations within
+those groups of .997 and .998. Its best values follow by dynamic programming.
 """
 
 from __future__ import annotations
@@ -157,5 +158,26 @@ def task_of(name: str, made: Space, metrics: Callable[[Assignment], dict[str, fl
     return Task(name, made, evaluate, best, worst, kind=kind, constraints=limits)
 
 
+@cache
+def measured() -> tuple[Space, dict[tuple[Any, ...], dict[str, float]], Array]:
+    """The rows of the table as a pool, their metrics by their answers, and these as points (perplexity, latency)."""
+    from archsearch.spaces.pool import Pool
+
+    members: list[dict[str, Any]] = []
+    for (embed_dim, num_layers, bias), (places, _) in groups().items():
+        for row in places.astype(int).tolist():
+            member = {"embed_dim": embed_dim, "bias": bias, "layers": num_layers}
+            for i, (heads, ratio) in enumerate(zip(row[:num_layers], row[num_layers:], strict=True)):
+                member |= {f"layers[{i}].num_heads": NUM_HEADS[heads], f"layers[{i}].mlp_ratio": MLP_RATIOS[ratio]}
+            members.append(member)
+    points = np.exp(np.concatenate([logs for _, logs in groups().values()]))
+    metrics = [dict(zip(METRICS, point, strict=True)) for point in points.tolist()]
+    by_answers = dict(zip([tuple(member.values()) for member in members], metrics, strict=True))
+    return Pool(space(), members), by_answers, points
+
+
 def task(name: str) -> Task:
-    return task_of(name, space(), fitted_metrics, fitted_front())
+    if "fitted" in name:
+        return task_of(name, space(), fitted_metrics, fitted_front())
+    pool, by_answers, points = measured()
+    return task_of(name, pool, lambda assignment: by_answers[tuple(assignment.values())], points)

@@ -20,7 +20,9 @@ MODULES = {"nbmacro": "nbmacro", "nbgraph": "nbgraph", "hwgpt": "hwgpt", "": "an
 
 ANALYTIC = ("tree", "tree_noisy", "grammar", "hierarchy", "mixed", "cell", "order", "trap")
 GRAPHS = ("nbgraph_cora", "nbgraph_arxiv", "nbgraph_photo", "nbgraph_cs", "nbgraph_proteins")
-HWGPT = ("hwgpt_fitted", "hwgpt_fitted_limit", "hwgpt_fitted_front")
+HWGPT = (
+    "hwgpt_fitted", "hwgpt_fitted_limit", "hwgpt_fitted_front", "hwgpt_pool", "hwgpt_pool_limit", "hwgpt_pool_front"
+)  # fmt: skip
 NAMES = ("nbmacro", "nbmacro_noisy", *GRAPHS, *HWGPT, *ANALYTIC)
 
 
@@ -71,7 +73,7 @@ class Run:
     Attributes:
         assignments: what it had evaluated, in order; an archsearch assignment each. Repeats count. Shorter than the
             budget only if the method says that nothing is left.
-        ask_seconds: for each, the seconds that the method itself took (ask and tell), without the evaluation.
+        ask_seconds: for each, the CPU seconds that the method itself took (ask and tell), without the evaluation.
     """
 
     assignments: list[Assignment]
