@@ -5,13 +5,12 @@ Architecture Search", arXiv:1802.01548): a tournament among the last few trials,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from archsearch.errors import SingleArchitecture, UsageError
+from archsearch.errors import EndlessSpace, SingleArchitecture, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
-from archsearch.searchers.outcomes import single_objective
+from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import answers_id
@@ -27,7 +26,8 @@ class Evolution:
     Attributes:
         population: how many of the latest trials compete; older ones die, however good they are. It should be far
             below the number of trials, since as many are drawn at random first.
-        sample: how many of them are drawn for a tournament; the best is mutated in one decision.
+        sample: how many of them are drawn for a tournament; the best is mutated in one decision. Those that break
+            constraints are behind all that keep them, by how far they are outside.
     """
 
     population: int = 25
@@ -47,37 +47,36 @@ class Evolution:
 
 class EvolutionSearch:
     def __init__(self, problem: Problem, searcher: Evolution) -> None:
+        self.problem = problem
         self.space = problem.space
-        self.seed = problem.seed
         self.sample = searcher.sample
-        ((self.objective, direction),) = problem.objectives.items()
-        self.sign = 1.0 if direction == "maximize" else -1.0
         # Finds what is new: for the first population, and where mutation finds only what was tried.
         self.random = Random().start(problem)
         self.tried = Tried()
-        self.alive: deque[tuple[float, int, Mapping[str, Any]]] = deque(maxlen=searcher.population)
+        self.alive: deque[Outcome] = deque(maxlen=searcher.population)
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         if len(self.alive) < (self.alive.maxlen or 0):
             return self.random.ask(number, pending)
-        rng = stream(self.seed, number)
+        rng = stream(self.problem.seed, number)
         rivals = list(self.alive)
         tournament = [rivals.pop(int(rng.random() * len(rivals))) for _ in range(self.sample)]
-        _, parent, assignment = max(tournament, key=lambda rival: rival[0])
-        arch = self.space.architecture(assignment)
+        parent = min(tournament, key=lambda rival: rival.place)
+        arch = self.space.architecture(parent.assignment)
         under_way = {answers_id(trial.assignment) for trial in pending}
         try:
             for _ in range(MAX_REPEATS):
                 # A repeat is mutated further, so that the search leaves what it knows.
                 arch = self.space.mutate(arch, rng)
                 if arch.id not in self.tried and arch.id not in under_way:
-                    return Proposal(arch.assignment, note={"mutated": parent})
-        except SingleArchitecture:
+                    return Proposal(arch.assignment, note={"mutated": parent.number})
+        except (SingleArchitecture, EndlessSpace):
             pass
         return self.random.ask(number, pending)
 
     def tell(self, told: Told) -> None:
         self.random.tell(told)
         self.tried.add(answers_id(told.assignment))
-        if told.state == "done":
-            self.alive.append((self.sign * told.objectives[self.objective], told.number, told.assignment))
+        outcome = outcome_of(told, self.problem)
+        if not outcome.failed:
+            self.alive.append(outcome)

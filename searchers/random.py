@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import EndlessSpace, SpaceError
+from archsearch.errors import EndlessSpace, SizeTooHard, SpaceError, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture, answers_id
 from archsearch.spaces.uniform import Uniform, check_uniform
 
 # After this many repeats in a row at most a thousandth or so of what is likely to be drawn is left: look for
-# it in order instead.
+# it in order instead. Where little was tried, looking through it in order is cheaper than so many draws: then after
+# some draws for each architecture that was tried.
 MAX_REDRAWS = 1_000
+DRAWS_PER_TRIED = 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Random:
         check_uniform(self.uniform, "Random")
 
     def start(self, problem: Problem) -> Search:
+        if self.uniform == "architectures":
+            try:
+                problem.space.sample(stream(problem.seed, 0), uniform=self.uniform)
+            except (SpaceError, SizeTooHard) as error:
+                raise UsageError(f"Random(uniform='architectures') cannot count this space: {error}") from error
         return RandomSearch(problem, self.uniform)
 
 
@@ -44,29 +52,32 @@ class RandomSearch:
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         rng = stream(self.seed, number)
         under_way = {answers_id(trial.assignment) for trial in pending}
-        repeat: Architecture | None = None
-        for i in range(MAX_REDRAWS):
+        few = min(MAX_REDRAWS, DRAWS_PER_TRIED * (len(self.tried) + len(under_way) + 1))
+        arch = self.drawn(rng, under_way, few)
+        if arch is not None:
+            return Proposal(arch.assignment)
+        try:
+            arch = self.next_untried(under_way)
+        except (SpaceError, EndlessSpace):  # a Real or a grammar without an end: only draws are left
+            arch = self.drawn(rng, under_way, MAX_REDRAWS) or self.space.sample(rng, uniform=self.uniform)
+        return None if arch is None else Proposal(arch.assignment)
+
+    def drawn(self, rng: random.Random, under_way: set[str], draws: int) -> Architecture | None:
+        """The first of so many draws that is new."""
+        for _ in range(draws):
             try:
                 arch = self.space.sample(rng, uniform=self.uniform)
-            except EndlessSpace:
-                # Draw again: a study that stopped here would come to the same draw whenever it is resumed.
-                if repeat is None and i == MAX_REDRAWS - 1:
-                    raise
+            except EndlessSpace:  # draw again: a study that stopped here would come to the same draw when resumed
                 continue
             if arch.id not in self.tried and arch.id not in under_way:
-                return Proposal(arch.assignment)
-            repeat = arch
-        assert repeat is not None
-        return self.next_untried(under_way, repeat)
+                return arch
+        return None
 
-    def next_untried(self, under_way: set[str], repeat: Architecture) -> Proposal | None:
+    def next_untried(self, under_way: set[str]) -> Architecture | None:
         """The first architecture of the enumeration that is new: at most as many are skipped as were tried."""
-        try:
-            for arch in self.space.enumerate():
-                if arch.id not in self.tried and arch.id not in under_way:
-                    return Proposal(arch.assignment)
-        except (SpaceError, EndlessSpace):  # a Real or a grammar without an end: a repeat is all that the draws gave
-            return Proposal(repeat.assignment)
+        for arch in self.space.enumerate():
+            if arch.id not in self.tried and arch.id not in under_way:
+                return arch
         return None
 
     def tell(self, told: Told) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from archsearch.errors import EndlessSpace, SpaceError
+from archsearch.errors import EndlessSpace, SizeTooHard, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.random import Random
+from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Real, Sequential
 from archsearch.spaces.space import Space
-from archsearch.testing import SearcherContract
+from archsearch.testing import SearcherContract, failed, ways_to_end
+from archsearch.testing_spaces import SMALL, first_random_spaces, random_spaces
 
 
 class TestRandom(SearcherContract):
@@ -25,11 +28,13 @@ class TestRandom(SearcherContract):
 
 class TestEvolution(SearcherContract):
     searcher = Evolution(population=6, sample=3)
+    takes_several = False
 
 
 class TestExhaustive(SearcherContract):
     searcher = Exhaustive()
     takes_reals = False
+    takes_endless = False
 
 
 def problem(space: Space, seed: int = 0) -> Problem:
@@ -82,67 +87,281 @@ def test_random_is_uniform_over_each_decision() -> None:
         assert abs(answers.count(option) - 1_000) < 5 * (3_000 * 2 / 9) ** 0.5
 
 
-def test_exhaustive_follows_the_enumeration_in_any_order_of_asking() -> None:
+def test_exhaustive_follows_the_enumeration_without_what_others_tried() -> None:
     space = Space({"a": Integer(1, 4), "b": Boolean()})
-    every = [Proposal(arch.assignment) for arch in space.enumerate()]
+    every = [arch.assignment for arch in space.enumerate()]
     search = Exhaustive().start(problem(space))
-    for number in (0, 5, 2, 7, 8, 7, 9, 0):
-        assert search.ask(number, []) == (every[number] if number < len(every) else None)
+    search.tell(failed(0, every[1]))
+    pending = [Pending(1, every[0]), Pending(2, every[3])]
+    assert search.ask(9, pending) == Proposal(every[2])
+    assert search.ask(9, []) == Proposal(every[0])
+    assert search.ask(9, [Pending(n, answers) for n, answers in enumerate(every)]) is None
+    assert search.ask(3, pending) == Proposal(every[2])
+    for number, answers in enumerate(every[:7]):
+        search.tell(failed(number, answers))
+    assert search.ask(20, []) == Proposal(every[7])
+    assert search.ask(20, [Pending(8, every[7])]) is None
 
 
-def test_exhaustive_refuses_a_real() -> None:
-    search = Exhaustive().start(problem(Space({"lr": Real(0.0, 1.0)})))
-    with pytest.raises(SpaceError):
-        search.ask(0, [])
+def test_exhaustive_takes_what_is_too_hard_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the enumeration itself has to tell."""
+
+    def too_hard(space: Space) -> int:
+        raise SizeTooHard("too many states")
+
+    monkeypatch.setattr(Space, "size", too_hard)
+    search = Exhaustive().start(problem(Space({"a": Integer(1, 4)})))
+    assert search.ask(0, []) == Proposal({"a": 1})
 
 
-def broken(ask: Any) -> Any:
-    """A contract test of a searcher that asks in this way."""
+def test_exhaustive_says_which_searchers_take_a_real() -> None:
+    with pytest.raises(UsageError, match=r"a Real, or a grammar without an end .*; Random and the other searchers"):
+        Exhaustive().start(problem(Space({"lr": Real(0.0, 1.0)})))
 
-    class BrokenSearch:
-        def __init__(self, problem: Problem) -> None:
-            self.problem = problem
-            self.calls = 0
 
+class Foundation:
+    """A search that hears and forgets; broken ones are made of it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.space = problem.space
+        self.calls = 0
+        self.told: list[Told] = []
+        self.tried: set[str] = set()
+        self.sound = Random().start(problem)
+
+    def tell(self, told: Told) -> None:
+        self.told.append(told)
+        self.tried.add(answers_id(told.assignment))
+        self.sound.tell(told)
+
+    def untried(self, under_way: Sequence[Pending] = ()) -> Proposal | None:
+        out = {answers_id(trial.assignment) for trial in under_way}
+        left = (arch for arch in self.space.enumerate() if arch.id not in self.tried and arch.id not in out)
+        arch = next(left, None)
+        return None if arch is None else Proposal(arch.assignment)
+
+
+def broken(ask: Any, start: Any = lambda problem: None) -> SearcherContract:
+    """The contract of a searcher that asks in this way, and checks the problem in that one."""
+
+    class BrokenSearch(Foundation):
         def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
             self.calls += 1
-            proposal: Proposal | None = ask(self, number)
+            proposal: Proposal | None = ask(self, number, pending)
             return proposal
-
-        def tell(self, told: Told) -> None:
-            pass
 
     @dataclass(frozen=True)
     class Broken:
         def start(self, problem: Problem) -> Search:
+            start(problem)
             return BrokenSearch(problem)
 
     class Contract(SearcherContract):
         searcher = Broken()
+        trials = 20
+        num_spaces = 2
 
     return Contract()
 
 
-CHANGES_WHEN_ASKED = broken(lambda self, number: Proposal(self.problem.space.sample(stream(0, self.calls)).assignment))
-REPEATS = broken(lambda self, number: Proposal(self.problem.space.sample(stream(0, number)).assignment))
-DRAWS_FROM_PYTHON = broken(
-    lambda self, number: Proposal(self.problem.space.sample(random.Random(random.random())).assignment)
-)
-PROPOSES_NONSENSE = broken(lambda self, number: Proposal({"nonsense": 1}))
-NEVER_STARTS = broken(lambda self, number: None)
+def sound(self: Any, number: int, pending: Any) -> Any:
+    return self.sound.ask(number, pending)
+
+
+def hangs_on_to_the_best(self: Any, number: int, pending: Any) -> Any:
+    """Looks at the losses as if all trials had some."""
+    best = max(self.told, key=lambda told: told.objectives["accuracy"]) if self.told else None
+    return sound(self, number + (best.number if best else 0), pending)
+
+
+def needs_metrics(self: Any, number: int, pending: Any) -> Any:
+    if any([value * 0 != 0 for told in self.told for value in told.metrics.values()]):
+        raise AssertionError("a metric is not finite")
+    return sound(self, number, pending)
+
+
+def divides_by_the_spread(self: Any, number: int, pending: Any) -> Any:
+    scores = [told.objectives["accuracy"] for told in self.told if told.state == "done"]
+    return sound(self, number + int(1 / (max(scores) - min(scores))) if len(scores) > 12 else number, pending)
+
+
+def overflows(self: Any, number: int, pending: Any) -> Any:
+    [told.objectives["accuracy"] ** 2.0 for told in self.told if told.state == "done"]
+    return sound(self, number, pending)
+
+
+def needs_reports(self: Any, number: int, pending: Any) -> Any:
+    [trial.latest_report["accuracy"] for trial in pending]
+    return sound(self, number, pending)
+
+
+def needs_one_objective(self: Any, number: int, pending: Any) -> Any:
+    [told.objectives["accuracy"] for told in self.told if told.state == "done"]
+    ((_, _),) = self.problem.objectives.items()
+    return sound(self, number, pending)
+
+
+def needs_something_feasible(self: Any, number: int, pending: Any) -> Any:
+    keeping = [
+        all([limit.violation(told.metrics.get(name)) == 0 for name, limit in self.problem.constraints.items()])
+        for told in self.told
+    ]
+    if len(keeping) > 10:
+        keeping.index(True)
+    return sound(self, number, pending)
+
+
+def counts_its_proposals(self: Any, number: int, pending: Any) -> Any:
+    """Trial n is the n-th architecture, whoever asked for the others."""
+    for i, arch in enumerate(self.space.enumerate()):
+        if i == number:
+            return Proposal(arch.assignment)
+    return None
+
+
+def gives_up_after_a_failure(self: Any, number: int, pending: Any) -> Any:
+    return None if any([told.state == "failed" for told in self.told]) else sound(self, number, pending)
+
+
+def loses_the_order(self: Any, number: int, pending: Any) -> Any:
+    proposal = sound(self, number, pending)
+    return proposal and Proposal(dict(reversed(proposal.assignment.items())))
+
+
+def remembers_what_it_proposed(self: Any, number: int, pending: Any) -> Any:
+    return sound(self, number + self.calls // 7, pending)
+
+
+CONTRACTS = {
+    "random": broken(sound),
+    "changes when asked": broken(
+        lambda self, number, pending: Proposal(self.space.sample(stream(0, self.calls)).assignment)
+    ),
+    "repeats": broken(lambda self, number, pending: Proposal(self.space.sample(stream(0, number)).assignment)),
+    "draws from Python": broken(
+        lambda self, number, pending: Proposal(self.space.sample(random.Random(random.random())).assignment)
+    ),
+    "nonsense": broken(lambda self, number, pending: Proposal({"nonsense": 1})),
+    "never starts": broken(lambda self, number, pending: None),
+    "loses the order": broken(loses_the_order),
+    "forgets what is pending": broken(lambda self, number, pending: self.untried()),
+    "counts its calls": broken(remembers_what_it_proposed),
+    "counts trials": broken(counts_its_proposals),
+    "gives up": broken(gives_up_after_a_failure),
+    "all were done": broken(hangs_on_to_the_best),
+    "all is finite": broken(needs_metrics),
+    "not all are equal": broken(divides_by_the_spread),
+    "numbers are small": broken(overflows),
+    "all have reported": broken(needs_reports),
+    "one objective": broken(needs_one_objective),
+    "something is feasible": broken(needs_something_feasible),
+}
+
+NEW = "test_proposals_are_new_architectures_of_the_space"
+PURE = "test_asking_changes_nothing"
+AGAIN = "test_a_search_that_was_told_the_same_proposes_the_same"
+ONCE = "test_a_finite_space_is_searched_once_and_then_ends"
+PENDING = "test_what_is_pending_is_not_proposed"
+OTHERS = "test_trials_of_others_are_heard"
+WHATEVER = "test_whatever_happens_to_the_trials"
+LIMITS = "test_limits_on_measured_metrics"
+THREE = "test_three_objectives"
 
 
 @pytest.mark.parametrize(
-    ("contract", "test"),
+    ("name", "test"),
     [
-        (CHANGES_WHEN_ASKED, "test_asking_changes_nothing"),
-        (CHANGES_WHEN_ASKED, "test_a_search_that_was_told_the_same_proposes_the_same"),
-        (REPEATS, "test_a_finite_space_is_searched_once_and_then_ends"),
-        (NEVER_STARTS, "test_a_finite_space_is_searched_once_and_then_ends"),
-        (DRAWS_FROM_PYTHON, "test_its_draws_are_its_own"),
-        (PROPOSES_NONSENSE, "test_proposals_are_architectures_of_the_space"),
+        ("changes when asked", PURE),
+        ("changes when asked", AGAIN),
+        ("changes when asked", "test_a_copy_proposes_the_same"),
+        ("counts its calls", PURE),
+        ("counts its calls", AGAIN),
+        ("repeats", ONCE),
+        ("repeats", NEW),
+        ("never starts", ONCE),
+        ("never starts", NEW),
+        ("draws from Python", "test_its_draws_are_its_own"),
+        ("nonsense", NEW),
+        ("loses the order", NEW),
+        ("forgets what is pending", PENDING),
+        ("forgets what is pending", NEW),
+        ("counts trials", OTHERS),
+        ("gives up", ONCE),
+        ("gives up", WHATEVER),
+        ("all were done", WHATEVER),
+        ("all were done", LIMITS),
+        ("all is finite", WHATEVER),
+        ("all is finite", LIMITS),
+        ("not all are equal", WHATEVER),
+        ("numbers are small", WHATEVER),
+        ("all have reported", PENDING),
+        ("one objective", THREE),
+        ("something is feasible", LIMITS),
     ],
 )
-def test_the_contract_can_fail(contract: SearcherContract, test: str) -> None:
+def test_the_contract_can_fail(name: str, test: str) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 (whatever a broken searcher raises)
-        getattr(contract, test)()
+        getattr(CONTRACTS[name], test)()
+
+
+@pytest.mark.parametrize("happens", ["all fail", "the first fail", "all are stopped early"])
+def test_what_happened_is_in_the_error(happens: str) -> None:
+    """Each of these alone is enough to fail a searcher that takes all trials to be done."""
+    contract = CONTRACTS["all were done"]
+    end = ways_to_end(contract.done)[happens]
+    with pytest.raises(KeyError):
+        contract.study(next(contract.problems()), end).run(12)
+
+
+def test_the_contract_passes_what_is_sound() -> None:
+    contract = CONTRACTS["random"]
+    for test in dir(contract):
+        if test.startswith("test_"):
+            getattr(contract, test)()
+
+
+def test_what_a_searcher_does_not_refuse_is_noticed() -> None:
+    """A searcher that says that it takes no Real, no endless space, or one objective has to refuse them."""
+
+    class TakesAll(SearcherContract):
+        searcher = Random()
+        takes_several = False
+        num_spaces = 0
+
+    with pytest.raises(AssertionError, match="several objectives: expected a UsageError"):
+        TakesAll().test_three_objectives()
+    for attribute, what in (("takes_reals", "a Real"), ("takes_endless", "no end")):
+        contract = TakesAll()
+        setattr(contract, attribute, False)
+        with pytest.raises(AssertionError, match=f"a space with {what}: expected a UsageError"):
+            contract.test_what_it_cannot_search_is_refused_at_the_start()
+
+
+def test_random_spaces_are_what_they_say() -> None:
+    """Built of every word of the language, within their sizes, and each is a network that can be built."""
+    words: set[str] = set()
+    for space in first_random_spaces(40, 3, True) + first_random_spaces(40, 3, False):
+        size = space.size()
+        small = size <= SMALL
+        assert isinstance(size, int)
+        assert small is (space in first_random_spaces(40, 3, True))
+        words.update(kinds(space.describe()))
+        for i in range(3):
+            assert space.sample(random.Random(i)).parameters >= 0
+        if small and not space.where:
+            assert len({arch.id for arch in space.enumerate()}) == size
+    assert {"Choice", "Optional", "Repeat", "Permute", "Subset", "Graph", "Lazy", "Scope", "Shared", "Integer"} <= words
+
+
+def kinds(described: Any) -> set[str]:
+    if isinstance(described, dict):
+        inside = set().union(*[kinds(value) for value in described.values()])
+        return inside | ({described["kind"]} if isinstance(described.get("kind"), str) else set())
+    return set().union(*[kinds(item) for item in described]) if isinstance(described, list) else set()
+
+
+def test_random_spaces_are_the_same_for_a_seed() -> None:
+    first = [space.describe() for space in itertools.islice(random_spaces(5), 8)]
+    assert first == [space.describe() for space in itertools.islice(random_spaces(5), 8)]
+    assert first != [space.describe() for space in itertools.islice(random_spaces(6), 8)]

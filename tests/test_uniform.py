@@ -480,3 +480,4 @@ def test_random_search_takes_either_kind() -> None:
 
 class TestRandomOverArchitectures(SearcherContract):
     searcher = Random(uniform="architectures")
+    takes_endless = False
