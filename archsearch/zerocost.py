@@ -72,6 +72,7 @@ def synflow(model: nn.Module | Architecture, inputs: Inputs | None = None) -> fl
     return math.fsum(synflow_by_weight(model, inputs).values())
 
 
+@reproducible()
 def synflow_by_weight(model: nn.Module | Architecture, inputs: Inputs | None = None) -> dict[str, float]:
     """The part of `synflow` that each weight has, by its name; arguments and errors as there.
 
@@ -86,12 +87,13 @@ def synflow_by_weight(model: nn.Module | Architecture, inputs: Inputs | None = N
                 parameter.abs_()
     ones = [x[:1] if not x.is_floating_point() else torch.ones_like(x[:1], dtype=torch.float64) for x in given]
     # Numbers are large here, and the fused kernels' gradients overflow on them.
-    with reproducible(), Flow(), sdpa_kernel(SDPBackend.MATH):
+    with Flow(), sdpa_kernel(SDPBackend.MATH):
         flow = sum([output.sum() for output in outputs_of(run(network, ones))], torch.zeros((), dtype=torch.float64))
         gradients = gradients_of(flow, weights)
     return {name: float((weights[name].detach() * slope).abs().sum()) for name, slope in gradients.items()}
 
 
+@reproducible()
 def grad_norm(
     model: nn.Module | Architecture, inputs: Inputs | None = None, targets: Any = None, loss: Loss | None = None
 ) -> float:
@@ -110,11 +112,11 @@ def grad_norm(
     Source: Abdelfattah et al. 2021, arXiv:2101.08134, section 3.2.
     """
     network, given = prepared(model, inputs, BATCH_SIZE)
-    with reproducible():
-        gradients = loss_gradients(network, given, targets, loss, generator())
+    gradients = loss_gradients(network, given, targets, loss, generator())
     return math.fsum([float(slope.double().norm()) for slope in gradients.values()])
 
 
+@reproducible()
 def zico(
     model: nn.Module | Architecture,
     batches: Sequence[tuple[Inputs, Any]] | None = None,
@@ -146,10 +148,7 @@ def zico(
         )
     network = network_of(model)
     labels = generator()
-    found: list[dict[str, Tensor]] = []
-    with reproducible():
-        for inputs, targets in batches:
-            found.append(loss_gradients(network, tensors(inputs), targets, loss, labels))
+    found = [loss_gradients(network, tensors(inputs), targets, loss, labels) for inputs, targets in batches]
     score = 0.0
     for name in found[0]:
         sizes = torch.stack([gradients[name].double().abs() for gradients in found])
@@ -160,12 +159,14 @@ def zico(
     return score
 
 
+@reproducible()
 def naswot(model: nn.Module | Architecture, inputs: Inputs | None = None) -> float:
     """The log-determinant of the kernel of activation codes: s = log |K|, K_ij = N - d_H(c_i, c_j).
 
     c_i holds a bit for each of N units on example i: whether its pre-activation is positive; d_H is the Hamming
     distance. Units are those of ReLU and the like, modules or functions: see `zerocost_codes.RECTIFIERS` (GELU and
-    SiLU among them, by the sign of the pre-activation). -inf where K is singular, as with two equal codes.
+    SiLU among them, by the sign of the pre-activation). -inf where K is singular, as with two equal codes or far
+    more examples than units.
 
     Args:
         model: a network, or an architecture.
@@ -191,6 +192,7 @@ def naswot(model: nn.Module | Architecture, inputs: Inputs | None = None) -> flo
     return float(values.log().sum())
 
 
+@reproducible()
 def swap(model: nn.Module | Architecture, inputs: Inputs | None = None) -> float:
     """SWAP: in how many different ways units respond to the batch, |{(c_1v, ..., c_Sv) : v a unit}|.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archsearch.errors import UsageError
-from archsearch.zerocost_networks import reproducible, run
+from archsearch.zerocost_networks import run
 
 RECTIFIERS = (
     "relu",
@@ -73,7 +73,7 @@ def activation_codes(network: nn.Module, inputs: Sequence[Tensor], size: int) ->
     try:
         # Torch's fused encoder layer would hide its activation.
         torch.backends.mha.set_fastpath_enabled(False)
-        with reproducible(), torch.no_grad(), codes:
+        with torch.no_grad(), codes:
             run(network, inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

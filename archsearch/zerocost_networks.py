@@ -98,7 +98,8 @@ def tensors(inputs: Inputs) -> list[Tensor]:
     if len({len(x) for x in given}) > 1 or not len(given[0]):
         sizes = ", ".join([str(len(x)) for x in given])
         raise UsageError(f"the batch is the first dimension of every input, but the inputs have {sizes} examples")
-    return given
+    # Tensors of torch.inference_mode() cannot take part in gradients.
+    return [x.clone() if x.is_inference() else x for x in given]
 
 
 def run(network: nn.Module, inputs: Sequence[Tensor]) -> Any:
