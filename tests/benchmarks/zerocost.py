@@ -34,8 +34,8 @@ SPACE = nasbench_macro.space()
 def canonical(digits: str) -> str:
     """Digits of the same network with the identities after a stage's first layer moved to its end.
 
-    >>> canonical("02010012")
-    '02010120'
+    >>> canonical("02001012")
+    '02010012'
     """
     stages = (digits[:2], digits[2:5], digits[5:])
     return "".join([s[0] + s[1:].replace("0", "") + "0" * s[1:].count("0") for s in stages])
