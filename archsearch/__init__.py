@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Subset,
         input,
     )
+    from archsearch.spaces.pool import Pool
     from archsearch.spaces.space import Architecture, Space
     from archsearch.spaces.tensor import Tensor
     from archsearch.study import Study
@@ -74,6 +75,7 @@ __all__ = [
     "Optional",
     "Parallel",
     "Permute",
+    "Pool",
     "Real",
     "Repeat",
     "Require",
@@ -119,6 +121,7 @@ _ORIGIN = {
             "Boolean Choice Derived Integer Lazy Optional Parallel Permute Real Repeat Require Residual Scope "
             "Sequential Shared Subset input"
         ),
+        "archsearch.spaces.pool": "Pool",
         "archsearch.spaces.space": "Architecture Space",
         "archsearch.spaces.tensor": "Tensor",
         "archsearch.study": "Study",

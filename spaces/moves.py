@@ -20,15 +20,8 @@ MAX_TRIES = 100
 
 
 def live(space: Space, arch: Architecture) -> dict[str, Decision]:
-    """The decisions of an architecture by path, in the order of the walk."""
-    decisions: dict[str, Decision] = {}
-
-    def replay(decision: Decision, path: str) -> Any:
-        decisions[path] = decision
-        return arch.answers[path]
-
-    space.free_walk(replay)
-    return decisions
+    """The decisions of an architecture by path, as they are declared, in the order of the walk."""
+    return space.live(arch)
 
 
 def keep_or_draw(old: Answers, rng: random_module.Random, changed: dict[str, Any]) -> Decide:
@@ -85,13 +78,19 @@ def candidate_of(space: Space, decide: Decide) -> Architecture | None:
     return arch if space.allowed(arch) else None
 
 
-def crossover(space: Space, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
-    """Every decision from one of two parents, by path; what neither has is drawn."""
+def cross_of(a: Architecture, b: Architecture, rng: random_module.Random) -> Decide:
+    """Each answer from one of two parents, by path, where it applies, or else from the other; else a draw."""
 
     def decide(decision: Decision, path: str) -> Any:
         first, second = (a.answers, b.answers) if rng.random() < 0.5 else (b.answers, a.answers)
         return keep_or_draw(second, rng, first)(decision, path)
 
+    return decide
+
+
+def crossover(space: Space, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
+    """Every decision from one of two parents, by path; what neither has is drawn."""
+    decide = cross_of(a, b, rng)
     for _ in range(MAX_TRIES):
         candidate = candidate_of(space, decide)
         if candidate is not None:

@@ -93,7 +93,8 @@ class Space:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
+        Space.__init__(
+            self,
             state["root"],
             inputs=state["inputs"],
             require=state["require"],
@@ -313,10 +314,18 @@ class Space:
             AssignmentError: an answer is missing, not allowed, or of a decision that is not asked.
         """
         arch = Architecture(self, self.replay(read_assignment(assignment)))
+        self.check_where(arch)
+        return arch
+
+    def check_where(self, arch: Architecture) -> None:
+        """Refuse an architecture that `where` does not allow.
+
+        Raises:
+            AssignmentError: says which filter.
+        """
         for i, allows in enumerate(self.where):
             if not allows(arch):
                 raise AssignmentError(f"where[{i}] ({getattr(allows, '__name__', allows)}) does not allow {arch!r}")
-        return arch
 
     def replay(self, given: Answers) -> Answers:
         """The answers in the order of the walk, checked as `architecture` does, but for `where`."""
@@ -352,6 +361,17 @@ class Space:
         """Like `walk`, but constraints neither narrow nor check: the caller does, with `refused`."""
         compiler = self.compiler
         return walk(compiler.program(compiler.root), decide, self.max_decisions)
+
+    def live(self, arch: Architecture) -> dict[str, Decision]:
+        """The decisions of an architecture by path, as they are declared, in the order of the walk."""
+        decisions: dict[str, Decision] = {}
+
+        def replay(decision: Decision, path: str) -> Any:
+            decisions[path] = decision
+            return arch.answers[path]
+
+        self.free_walk(replay)
+        return decisions
 
     def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
         """An architecture that differs in one live decision; what still applies keeps its answer, by path.

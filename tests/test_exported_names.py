@@ -17,7 +17,7 @@ SOURCE = ast.parse(Path(archsearch.__file__).read_text(encoding="utf-8"))
 
 LANGUAGE = (
     "Choice Integer Real Boolean Sequential Optional Repeat Residual Parallel Permute Subset Lazy Derived Scope Shared "
-    "Graph Vertex Require input module nn Tensor Space Architecture"
+    "Graph Vertex Require input module nn Tensor Space Pool Architecture"
 )
 STUDY = "Study Trial spaces searchers elastic testing"
 ERRORS = (
