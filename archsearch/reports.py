@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsearch.constraints import Bounds, limits, nearest, violation, words
-from archsearch.pareto import undominated
 from archsearch.searchers.contract import Direction
+from archsearch.searchers.pareto import undominated
 from archsearch.spaces.architecture import Architecture, answers_id
 from archsearch.trial import TrialRecord
 

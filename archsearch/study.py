@@ -19,10 +19,10 @@ from archsearch.evaluation import FREE_METRICS, Evaluator, measured
 from archsearch.executor import Executor, InlineExecutor
 from archsearch.interrupts import Interrupts
 from archsearch.job import Report
-from archsearch.pareto import undominated
 from archsearch.record import Record
 from archsearch.searchers import by_name
 from archsearch.searchers.contract import Direction, Searcher
+from archsearch.searchers.pareto import undominated
 from archsearch.snapshot import Snapshot
 from archsearch.spaces.space import Space
 from archsearch.store import Store
