@@ -173,11 +173,27 @@ def test_settings_that_are_none() -> None:
         ours.method("evolution:populatoin=5")
 
 
+def test_who_is_best() -> None:
+    """In bold the best of ours and the best peer, which a method of few runs is not; auto against the peer's band."""
+
+    def made(name: str, last: int, runs: int = report.MIN_RUNS) -> results.Results:
+        traces = {i: trace(TINY, i, 7, run_of((last - i % 2, "x"))) for i in range(runs)}
+        return results.Results("tiny", name, "peer 1" if "peer" in name else "archsearch 1", {}, traces)
+
+    found = [made("auto", 6), made("random", 3), made("peer-a", 5), made("peer-b", 4), made("peer-few", 9, 2)]
+    lines = report.table(TINY, found).splitlines()
+    bold = [line.split(" | ")[0] for line in lines if "**" in line]
+    assert bold == ["| auto", "| peer-a"]
+    assert lines[-1].endswith("7: better than peer-a")
+    (row,) = report.summary([(TINY, found)], 7).splitlines()[2:]
+    assert row == "| tiny | **1.75** | 3.25 | 2.25 peer-a |"
+
+
 def test_picture_is_drawn(tmp_path: Path) -> None:
     """A picture of two methods, one of which reaches a regret of zero."""
     pytest.importorskip("matplotlib")
-    runs = [trace(TINY, i, 7, run_of(*[(i + n, "x") for n in range(6)])) for i in range(2)]
-    found = [results.Results("tiny", name, "1", {}, {t.seed: t for t in runs}) for name in ("random", "peer-a")]
+    runs = [trace(TINY, i, 7, run_of(*[(i % 2 + n, "x") for n in range(6)])) for i in range(report.MIN_RUNS)]
+    found = [results.Results("tiny", name, name, {}, {t.seed: t for t in runs}) for name in ("archsearch 1", "a")]
     report.picture(TINY, found, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 

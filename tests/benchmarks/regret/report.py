@@ -1,7 +1,8 @@
 """Tables and pictures of what is on file: `PYTHONPATH=tests python -m benchmarks.regret.report [TASK ...]`.
 
 A table is Markdown: the mean regret after 10, 25, 50, 100 and 200 evaluations with a 95% confidence interval of the
-mean (bootstrap over the runs), the best of ours and the best peer in bold at the last of them.
+mean (bootstrap over the runs), in bold the best of ours and the best peer at each. A method with few runs is shown, but
+is never the best one. A last table has all tasks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,10 @@ Array = npt.NDArray[np.float64]
 PICTURES = Path(__file__).parents[1] / "pictures"
 CHECKPOINTS = (10, 25, 50, 100, 200)
 RESAMPLES = 2_000
-
-
-def is_ours(method: str) -> bool:
-    """Whether a method is a searcher of archsearch."""
-    from archsearch.searchers import NAMES
-
-    return method.partition(":")[0] in NAMES
+# With fewer runs a method counts for nothing yet.
+MIN_RUNS = 10
+# A picture has our searchers with their defaults and so many of the best peers.
+NUM_PEERS = 6
 
 
 def regrets(task: Task, found: Results) -> Array:
@@ -74,7 +71,7 @@ def table(task: Task, all_found: Sequence[Results]) -> str:
     bands = {method: interval(values[:, columns]) for method, values in curves.items()}
     best: dict[bool, list[str]] = {}
     for side in (True, False):
-        methods = [method for method in curves if is_ours(method) == side]
+        methods = [found.method for found in all_found if found.is_ours == side and len(found.traces) >= MIN_RUNS]
         best[side] = [min(methods, key=lambda m: means[m][i]) for i in range(len(at))] if methods else []
     lines = [
         f"| {task.name} | " + " | ".join(map(str, at)) + " | runs | repeats | failed | ask, ms |",
@@ -85,7 +82,7 @@ def table(task: Task, all_found: Sequence[Results]) -> str:
         for i in range(len(at)):
             low, high = bands[found.method]
             cell = f"{number(means[found.method][i])} ({number(low[i])} to {number(high[i])})"
-            winners = best[is_ours(found.method)]
+            winners = best[found.is_ours]
             cells.append(f"**{cell}**" if winners and winners[i] == found.method else cell)
         traces = found.traces.values()
         about = [np.mean([t.repeats for t in traces]), np.mean([t.failed for t in traces])]
@@ -110,23 +107,53 @@ def verdict(
     return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"]
 
 
+def summary(all_found: Sequence[tuple[Task, Sequence[Results]]], at: int) -> str:
+    """Mean regret of our searchers with their defaults and of the best peer after so many evaluations, by task."""
+    rows = []
+    names: list[str] = []
+    for task, found in all_found:
+        ours: dict[str, float] = {}
+        peers: dict[str, float] = {}
+        for each in found:
+            curve = regrets(task, each) if len(each.traces) >= MIN_RUNS else np.zeros((0, 0))
+            if curve.shape[1] >= at and not (each.is_ours and ":" in each.method):
+                (ours if each.is_ours else peers)[each.method] = float(curve[:, at - 1].mean())
+        rows.append((task.name, ours, peers))
+        names += [method for method in ours if method not in names]
+    lines = [f"| after {at} | {' | '.join([*names, 'best peer'])} |", "|---" * (len(names) + 2) + "|"]
+    for task_name, ours, peers in rows:
+        least = min([*ours.values(), *peers.values()], default=0.0)
+        shown = {m: f"**{number(v)}**" if v == least else number(v) for m, v in {**ours, **peers}.items()}
+        cells = [shown.get(method, "") for method in names]
+        cells.append(" ".join([f"{shown[m]} {m}" for m in sorted(peers, key=lambda m: peers[m])[:1]]))
+        lines.append(f"| {task_name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
-    """The mean regret of every method over evaluations, with the band of its confidence interval, into a file."""
+    """The mean regret over evaluations, with the band of its confidence interval, into a file: of our searchers with
+    their defaults, and of the best peers."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
-    curves = {found.method: regrets(task, found) for found in all_found if found.traces}
-    order = sorted(curves, key=lambda method: (not is_ours(method), curves[method].mean(axis=0)[-1]))
+    curves = {found.method: regrets(task, found) for found in all_found if len(found.traces) >= MIN_RUNS}
+    order = sorted(curves, key=lambda method: curves[method].mean(axis=0)[-1])
+    all_ours = {found.method for found in all_found if found.is_ours}
+    ours = [method for method in order if method in all_ours and ":" not in method]
+    peers = [method for method in order if method not in all_ours][:NUM_PEERS]
     above: list[float] = []
-    for i, method in enumerate(order):
-        mean, (low, high) = curves[method].mean(axis=0), interval(curves[method])
-        above += mean[mean > 0].tolist()
-        style: Any = {"color": pyplot.get_cmap("tab20")(i % 20), "linestyle": "-" if is_ours(method) else "--"}
-        axes.plot(np.arange(1, len(mean) + 1), mean, label=method, linewidth=1.8 if is_ours(method) else 1.2, **style)
-        axes.fill_between(np.arange(1, len(mean) + 1), low, high, color=style["color"], alpha=0.12, linewidth=0)
+    for side, methods in (("-", ours), ("--", peers)):
+        for i, method in enumerate(methods):
+            mean, (low, high) = curves[method].mean(axis=0), interval(curves[method])
+            above += mean[mean > 0].tolist()
+            color = pyplot.get_cmap("tab10" if side == "-" else "Dark2")(i)
+            evaluations = np.arange(1, len(mean) + 1)
+            width = 1.8 if side == "-" else 1.2
+            axes.plot(evaluations, mean, side, label=method, linewidth=width, color=color)
+            axes.fill_between(evaluations, low, high, color=color, alpha=0.12, linewidth=0)
     axes.set_yscale("log")
     if above:
         axes.set_ylim(max(min(above) * 0.8, max(above) * 1e-4), max(above) * 1.2)
@@ -138,7 +165,7 @@ def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
         xlim=(1, task.budget),
     )
     axes.grid(alpha=0.25, which="both")
-    axes.legend(fontsize=8, ncols=2, title="ours solid, peers dashed")
+    axes.legend(fontsize=8, ncols=2, title=f"ours solid; dashed the best {len(peers)} peers" if peers else None)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
@@ -151,12 +178,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=results.FOLDER)
     parser.add_argument("--pictures", type=Path, default=PICTURES)
     given = parser.parse_args()
-    for name in given.tasks:
-        found = list(results.read_all(given.results, name))
-        if found:
-            task = tasks.task(name)
-            print(table(task, found))
-            picture(task, found, given.pictures / f"regret_{name}.png")
+    all_found = [(name, list(results.read_all(given.results, name))) for name in given.tasks]
+    known = [(tasks.task(name), found) for name, found in all_found if found]
+    for task, found in known:
+        print(table(task, found))
+        picture(task, found, given.pictures / f"regret_{task.name}.png")
+    for at in CHECKPOINTS[1:]:
+        print(summary(known, at))
 
 
 if __name__ == "__main__":

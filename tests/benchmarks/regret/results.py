@@ -32,6 +32,11 @@ class Results:
     settings: Mapping[str, Any]
     traces: dict[int, Trace] = field(default_factory=dict)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the method is a searcher of archsearch."""
+        return self.version.startswith("archsearch ")
+
     def is_of(self, method: Method) -> bool:
         """Whether these runs are of this very version and these settings."""
         return (self.version, dict(self.settings)) == (method.version, dict(method.settings))
