@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
     from archsearch.searchers.evolution import Evolution
     from archsearch.searchers.exhaustive import Exhaustive
+    from archsearch.searchers.mcts import MCTS
     from archsearch.searchers.random import Random
     from archsearch.searchers.smbo import SMBO
 
 __all__ = [
+    "MCTS",
     "SMBO",
     "Evolution",
     "Exhaustive",
@@ -31,7 +33,7 @@ __all__ = [
     "by_name",
 ]
 
-NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution", "smbo": "SMBO"}
+NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution", "smbo": "SMBO", "mcts": "MCTS"}
 
 _MODULES = {name: module for module, name in NAMES.items()}
 

@@ -1,0 +1,40 @@
+"""Rollouts: how what is below the tree is drawn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from archsearch.searchers.answers import ScoredAnswers
+from archsearch.searchers.bisection import Cell, Scale
+from archsearch.searchers.uct import draw_index, evidence, tilted
+
+# How strongly rollouts follow the evidence, in nats a standard error.
+STRENGTH = 1.5
+# Fewer trials tell nothing about parts of a cell.
+MIN_TRIALS = 2
+
+
+def shares(scale: Scale, cells: Sequence[Cell]) -> list[float]:
+    """The chances of cells in a draw that falls into one of them."""
+    masses = [scale.share(cell) for cell in cells]
+    total = sum(masses)
+    return [mass / total for mass in masses]
+
+
+def follow(path: str, scale: Scale, cell: Cell, answers: ScoredAnswers, rng: random.Random) -> Cell:
+    """A part of a cell, drawn by how likely the decision's own draw makes each and by what trials in it scored.
+
+    It is divided until it is one answer, or until there are too few trials in it to tell its parts apart.
+    """
+    line = answers.line(path, scale)
+    while True:
+        count, total = line.of(cell)
+        parts = scale.split(cell, finest=True) if count >= MIN_TRIALS else ()
+        if not parts:
+            return cell
+        evidences = []
+        for part in parts:
+            inside, score = line.of(part)
+            evidences.append(evidence(score, inside, total / count))
+        cell = parts[draw_index(tilted(shares(scale, parts), evidences, STRENGTH), rng.random())]
