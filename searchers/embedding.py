@@ -11,8 +11,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, lru_cache
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Block:
 
     Attributes:
         start: the first of them.
-        table: a row for each option; of a range, none.
+        table: a row for each option, or none where they are computed.
         decision: what is decided.
     """
 
@@ -74,8 +74,11 @@ def steps(shares: list[float]) -> Array:
 
 
 def table_of(decision: Decision) -> Array:
-    """A row of numbers for each option; for a range without a short list of options, an empty table."""
+    """A row of numbers for each option; none where they are too many, and are computed instead."""
     size = decision.size
+    if decision.kind == "permute":  # n! options: their rows are made when they come up
+        assert decision.options is not None
+        return np.zeros((0, len(order_row(decision.options[0]))))
     if not isinstance(decision, Options) and (decision.options is None or size > MAX_LEVELS):
         return np.zeros((0, MAX_LEVELS))
     labels = np.zeros((int(size), int(size)))
@@ -84,6 +87,21 @@ def table_of(decision: Decision) -> Array:
         return labels
     levels = (np.arange(size - 1) < np.arange(size)[:, None]) - 0.5
     return np.hstack([labels * math.sqrt(0.5), levels * math.sqrt(0.5 / (size - 1))])
+
+
+@lru_cache(10_000)
+def order_row(order: tuple[Any, ...]) -> Array:
+    """Of an order: half the squared distance is the share of pairs the other way round (Kendall; Jiao and Vert, 2015),
+    half that of members in other places."""
+    n = len(order)
+    place = {member: i for i, member in enumerate(order)}
+    pairs = [place[a] < place[b] for a, b in combinations(sorted(order, key=repr), 2)]
+    places = np.zeros((n, n))
+    for i, member in enumerate(sorted(order, key=repr)):
+        places[i, place[member]] = 1.0
+    return np.concatenate(
+        [(np.array(pairs) - 0.5) * math.sqrt(0.5 / len(pairs)), places.reshape(-1) * math.sqrt(0.25 / n)]
+    )
 
 
 class Embedding:
@@ -100,7 +118,7 @@ class Embedding:
         self.space = space
         self.blocks: dict[str, Block] = {}
         self.codes: dict[Any, int] = {}
-        self.ranges: dict[str, Block] = {}
+        self.computed: dict[str, Block] = {}
         self.entries: list[tuple[int, Array]] = []
         self.width = 0
         if self.complete:
@@ -117,7 +135,7 @@ class Embedding:
                 self.codes[path, typed(option)] = len(self.entries)
                 self.entries.append((self.width, row))
         else:
-            self.ranges[path] = self.blocks[path]
+            self.computed[path] = self.blocks[path]
         self.width += table.shape[1]
         self.__dict__.pop("layout", None)
         self.__dict__.pop("flat", None)
@@ -150,13 +168,15 @@ class Embedding:
         width = self.width + (not self.complete)
         rows = np.zeros((len(archs), width))
         answers = [arch.answers for arch in archs]
-        codes, ranged = self.look_up(answers)
+        codes, ranged, orders = self.look_up(answers)
         lengths = np.array([len(a) for a in answers], dtype=np.intp)
         of_row = np.repeat(np.arange(len(archs)), lengths)
         if not self.complete:
             unknown = codes < 0
-            unknown[[i for i, _, _ in ranged]] = False
+            unknown[[i for i, _, _ in [*ranged, *orders]]] = False
             rows[:, -1] = np.sqrt(0.5 * np.bincount(of_row[unknown], minlength=len(archs)))
+        for i, start, row in orders:
+            rows[of_row[i], start : start + len(row)] = row
         if ranged:
             at_row = of_row[[i for i, _, _ in ranged]]
             starts = np.array([start for _, start, _ in ranged])
@@ -169,21 +189,29 @@ class Embedding:
         rows.reshape(-1)[at] = numbers[np.repeat(begins[codes], count) + inside]
         return rows
 
-    def look_up(self, answers: Iterable[dict[str, Any]]) -> tuple[Index, list[tuple[int, int, float]]]:
-        """The code of each answer, -1 where it has none; of each in a range its position, first column and share."""
+    def look_up(
+        self, answers: Iterable[dict[str, Any]]
+    ) -> tuple[Index, list[tuple[int, int, float]], list[tuple[int, int, Array]]]:
+        """The code of each answer, -1 where it has none.
+
+        Of those in a range the position, first column and share; of orders the position, first column and row.
+        """
         known = self.codes
         ranged: list[tuple[int, int, float]] = []
+        orders: list[tuple[int, int, Array]] = []
         codes: list[int] = []
         for path, answer in chain.from_iterable([a.items() for a in answers]):
             code = known.get((path, (type(answer), answer)))
             if code is None:
                 code = known.get((path, typed(answer)), -1) if isinstance(answer, tuple) else -1
-                block = self.ranges.get(path)
+                block = self.computed.get(path)
                 if block is not None:
-                    assert not isinstance(block.decision, Options)
-                    ranged.append((len(codes), block.start, along(block.decision, answer)))
+                    if isinstance(block.decision, Options):
+                        orders.append((len(codes), block.start, order_row(answer)))
+                    else:
+                        ranged.append((len(codes), block.start, along(block.decision, answer)))
             codes.append(code)
-        return np.array(codes, dtype=np.intp), ranged
+        return np.array(codes, dtype=np.intp), ranged, orders
 
 
 class Layout:

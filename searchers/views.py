@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from archsearch.searchers.embedding import Embedding
+from archsearch.searchers.graph_labels import DEPTH, Label, graph_parts
 from archsearch.searchers.kernel import Array, View
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.space import Space
@@ -42,10 +44,32 @@ class Views:
         self.has_copies = layout.has_copies
         if self.has_copies:
             self.views.append(View("copies", layout.bag_template, np.zeros(layout.num_templates, np.intp)))
+        self.graphs = graph_parts(space)
+        if self.graphs:
+            self.labels = self.known_labels(archs)
+            depth = np.array([depth for _, (depth, _) in self.labels], dtype=np.intp)
+            self.views.append(View("graphs", depth, np.zeros(DEPTH + 1, np.intp)))
         if features:
             each = np.arange(len(features))
             self.views.append(View("features", each, np.zeros(len(features), np.intp)))
             self.scale_features(archs)
+
+    def known_labels(self, archs: Sequence[Architecture]) -> dict[tuple[int, Label], int]:
+        """The column of each label of each graph; what no other architecture has tells nothing."""
+        total: Counter[tuple[int, Label]] = Counter()
+        for arch in archs:
+            total.update([(i, label) for i, graph in enumerate(self.graphs) for label in graph.labels(arch)])
+        return {label: i for i, label in enumerate([label for label, n in total.items() if n > 1])}
+
+    def label_counts(self, archs: Sequence[Architecture]) -> Array:
+        rows = np.zeros((len(archs), len(self.labels)))
+        for row, arch in zip(rows, archs, strict=True):
+            for i, graph in enumerate(self.graphs):
+                for label, n in graph.labels(arch).items():
+                    column = self.labels.get((i, label))
+                    if column is not None:
+                        row[column] = n
+        return rows
 
     def scale_features(self, archs: Sequence[Architecture]) -> None:
         numbers = self.numbers(archs)
@@ -71,6 +95,8 @@ class Views:
         points = [rows]
         if self.has_copies:
             points.append(self.embedding.layout.bags(rows[:, : self.embedding.width]))
+        if self.graphs:
+            points.append(self.label_counts(archs))
         if self.features:
             standard = (self.in_logarithms(self.numbers(archs)) - self.centre) / self.spread
             points.append(np.nan_to_num(standard, nan=0.0))  # what has no such number is taken for average
