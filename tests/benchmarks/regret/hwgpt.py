@@ -25,6 +25,7 @@ from benchmarks.regret.trace import hypervolume
 
 from archsearch.searchers.contract import Direction, Limit
 from archsearch.spaces.nodes import Boolean, Choice, Repeat
+from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -159,10 +160,8 @@ def task_of(name: str, made: Space, metrics: Callable[[Assignment], dict[str, fl
 
 
 @cache
-def measured() -> tuple[Space, dict[tuple[Any, ...], dict[str, float]], Array]:
+def measured() -> tuple[Pool, dict[tuple[Any, ...], dict[str, float]], Array]:
     """The rows of the table as a pool, their metrics by their answers, and these as points (perplexity, latency)."""
-    from archsearch.spaces.pool import Pool
-
     members: list[dict[str, Any]] = []
     for (embed_dim, num_layers, bias), (places, _) in groups().items():
         for row in places.astype(int).tolist():
