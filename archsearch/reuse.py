@@ -7,46 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archsearch.job import Metrics
-from archsearch.spaces.architecture import Architecture
-from archsearch.spaces.facts import children
-from archsearch.spaces.node import is_scalar
-from archsearch.spaces.nodes import Choice, Derived, Integer, Real
+from archsearch.spaces.same_network import labels_meant
 from archsearch.spaces.space import Space
-from archsearch.spaces.values import is_module
-
-
-def network_of(space: Space, assignment: Mapping[str, Any]) -> str | None:
-    """The canonical id of the network that an assignment means; None where that cannot be told."""
-    try:
-        return Architecture(space, dict(assignment)).canonical_id
-    except Exception:  # a function of the space raises: what it says belongs to the trial, if its evaluation meets it
-        return None
-
-
-def value_labels(root: Any) -> frozenset[str]:
-    """The labels of a space's choices between values that do not say themselves which they are.
-
-    In `Choice({"adam": None, "lion": None})` both values are None and no canonical id tells them apart, but an
-    evaluation does, by its answer: the label is what is meant. Modules are what they are, whatever their label.
-    """
-    labels: set[str] = set()
-    seen: dict[int, Any] = {}
-    left = [root]
-    while left:
-        node = left.pop()
-        if id(node) in seen:
-            continue
-        seen[id(node)] = node
-        if isinstance(node, Choice) and node.branches and not is_module(node):
-            labels.update([] if all([is_scalar_value(branch) for branch in node.branches.values()]) else node.branches)
-        left.extend(children(node))
-    return frozenset(labels)
-
-
-def is_scalar_value(branch: object) -> bool:
-    if isinstance(branch, Choice):
-        return not branch.branches
-    return isinstance(branch, Integer | Real | Derived) or (branch is not None and is_scalar(branch))
 
 
 def evaluation_id(
@@ -61,7 +23,7 @@ def evaluation_id(
         assignment: the answers by path.
         labels: those answers that count beside the network; see `value_labels`.
     """
-    meant = sorted([(p, a) for p, a in assignment.items() if type(a) is str and a in labels]) if labels else []
+    meant = labels_meant(assignment, labels)
     units = None if budget is None else float(budget)  # as it comes from the record
     return hashlib.blake2b(repr((canonical_id, parent, units, meant)).encode(), digest_size=10).digest()
 

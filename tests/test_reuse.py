@@ -24,12 +24,14 @@ from archsearch.evaluation import Evaluator
 from archsearch.executor import InlineExecutor
 from archsearch.interrupts import Interrupts
 from archsearch.job import Outcome
-from archsearch.reuse import carried_over, value_labels
+from archsearch.loop import go_on
+from archsearch.reuse import carried_over
 from archsearch.searchers.contract import Pending, Problem, Proposal, Told
 from archsearch.searchers.exhaustive import ExhaustiveSearch
 from archsearch.snapshot import Snapshot
 from archsearch.spaces.modules import module
 from archsearch.spaces.nodes import Choice, Derived, Integer, Optional, Parallel, Permute, Sequential
+from archsearch.spaces.same_network import value_labels
 from archsearch.spaces.space import Space
 from archsearch.study import Study
 from archsearch.trial import Trial, TrialRecord
@@ -136,7 +138,7 @@ def test_a_free_worker_is_not_kept_waiting(store: Path) -> None:
     with contextlib.closing(Study(twins(), searcher="exhaustive", store=store)) as study:
         driver = study.driver()
         evaluator = Evaluator(study.space, lambda trial: 0.5, study.objectives)
-        driver.run(6, Hands(evaluator, None, driver.deliver, Interrupts()), None)
+        go_on(driver, 6, Hands(evaluator, None, driver.deliver, Interrupts()))
     assert waits == [True, True, False, False, True, True]
 
 
