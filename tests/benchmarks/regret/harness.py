@@ -27,6 +27,8 @@ from benchmarks.regret.data import NoData
 from benchmarks.regret.tasks import Method, NotForThis, Task
 from benchmarks.regret.trace import Trace, trace
 
+from archsearch.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Job:
@@ -120,8 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="the folder of the results")
     given = parser.parse_args(arguments)
     names = given.methods.split(",")
-    for name in names:
-        method(name)
+    try:
+        for name in names:
+            method(name)
+    except UsageError as error:
+        parser.error(str(error))
     wanted = tasks.NAMES if given.tasks == "all" else given.tasks.split(",")
     found = []
     for name in wanted:
