@@ -65,6 +65,12 @@ def parser() -> Parser:
     run.add_argument("--trials", metavar="N", type=int, help="trials that the study is to have in all (default 20)")
     run.add_argument("--workers", metavar="W", type=int, help="trials at a time; several run on Ray (default 1)")
     run.add_argument("--gpus-per-worker", metavar="G", type=float, help="GPUs of each worker, may be 0.5 (default 0)")
+    run.add_argument(
+        "--lockstep",
+        action="store_true",
+        default=None,
+        help="with several workers, propose the same trials whichever of them finishes first",
+    )
     run.add_argument("--searcher", metavar="S", help="the search algorithm, such as random")
     run.add_argument(
         "--constraint",
@@ -72,6 +78,7 @@ def parser() -> Parser:
         action="append",
         help='a bound on a metric, such as "latency_ms <= 20" or "parameters <= 2e6"; may be given several times',
     )
+    run.add_argument("--enqueue", metavar="JSON", help="a file of architectures that are tried first, one or a list")
     run.add_argument("--store", metavar="DB", help=f"the SQLite file of the record (default {STORE})")
     run.add_argument("--name", metavar="NAME", help="the study's name in the record (default: the file's name)")
     run.add_argument("--seed", metavar="K", type=int, help="the seed of the search (default 0)")

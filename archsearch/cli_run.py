@@ -10,13 +10,16 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from archsearch import config as configurations
+from archsearch.cli_space import read_assignments
 from archsearch.config import RunConfig, seconds
 from archsearch.constraints import by_metric, nearest, written
-from archsearch.errors import UsageError
+from archsearch.errors import AssignmentError, UsageError
 from archsearch.loading import Setting, StudyFile, definitions, load, space_of, travel_by_value
+from archsearch.options import searcher_from
 from archsearch.progress import Progress
 from archsearch.reports import pairs
 from archsearch.snapshot import Snapshot
@@ -98,7 +101,9 @@ def make_study(file: StudyFile, config: RunConfig) -> Study:
         given |= {"space": space_of(file), "objective": own.objectives, "constraints": written(own.constraints)}
     else:
         raise UsageError(f"{file.path}: expected `study` to be an archsearch.Study, but it is {own!r:.100}")
-    chosen = {key: getattr(config, key) for key in ("searcher", "store", "name", "seed", "reuse")}
+    chosen = {key: getattr(config, key) for key in ("store", "name", "seed", "reuse")}
+    if config.searcher is not None:
+        given["searcher"] = searcher_from(config.searcher)
     if config.constraints:
         given["constraints"] = {**(given.get("constraints") or {}), **config.constraints}
     return Study(**{**given, **{key: value for key, value in chosen.items() if value is not None}})
@@ -109,6 +114,8 @@ def go(study: Study, file: StudyFile, config: RunConfig) -> None:
     workers, gpus = config.workers or 1, config.gpus_per_worker or 0
     if workers > 1 or gpus > 0:
         travel_by_value(file)
+    if config.enqueue is not None:
+        enqueue(study, config.enqueue)
     display = nullcontext() if config.quiet else Progress(next(iter(study.objectives)))
     begun = False
     with display as progress:
@@ -118,8 +125,11 @@ def go(study: Study, file: StudyFile, config: RunConfig) -> None:
             if not begun:  # only now is it certain that the run is not refused
                 begun = True
                 note_settings(study, file.settings)
+                reason = study.driver().reason
                 if progress is not None and file.settings:
                     progress.say(f"settings: {pairs(file.settings)}")
+                if progress is not None and reason:
+                    progress.say(f"searcher: {reason}")
             if progress is not None:
                 progress(snapshot)
 
@@ -129,7 +139,21 @@ def go(study: Study, file: StudyFile, config: RunConfig) -> None:
             gpus_per_worker=gpus,
             timeout=None if config.timeout is None else seconds(config.timeout),
             progress=watch,
+            lockstep=config.lockstep or False,
         )
+
+
+def enqueue(study: Study, path: str) -> None:
+    """Enqueue the architectures of a JSON file.
+
+    Raises:
+        UsageError: it cannot be read, or one is not of the study's space.
+    """
+    given = read_assignments(Path(path))
+    try:
+        study.enqueue(*given)
+    except AssignmentError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def note_settings(study: Study, settings: Mapping[str, Setting]) -> None:

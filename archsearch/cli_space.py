@@ -60,14 +60,31 @@ def read_assignment(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or is something else.
     """
+    return answers_of(read_json(path), path)
+
+
+def read_assignments(path: Path) -> list[dict[str, Any]]:
+    """The same from a file that may have a list of them.
+
+    Raises:
+        UsageError: it cannot be read, or is something else.
+    """
+    document = read_json(path)
+    return [answers_of(part, path) for part in (document if isinstance(document, list) else [document])]
+
+
+def read_json(path: Path) -> Any:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
+
+
+def answers_of(document: Any, path: Path) -> dict[str, Any]:
     if isinstance(document, dict) and isinstance(document.get("assignment"), dict):
         document = document["assignment"]
     if not isinstance(document, dict):

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from archsearch.constraints import EXPECTED, parsed
 from archsearch.errors import ArchsearchError, UsageError, did_you_mean
+from archsearch.options import searcher_from
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 
@@ -35,10 +36,14 @@ class RunConfig(BaseModel):
     trials: StrictInt | None = Field(default=None, ge=1, description="trials that the study is to have in all")
     workers: StrictInt | None = Field(default=None, ge=1, description="trials at a time; several run on Ray")
     gpus_per_worker: StrictInt | StrictFloat | None = Field(default=None, ge=0, description="may be a fraction")
-    searcher: StrictStr | None = None
+    lockstep: StrictBool | None = Field(default=None, description="the same study whichever trial finishes first")
+    searcher: StrictStr | dict[StrictStr, Any] | None = Field(
+        default=None, description="a name, or {name: evolution, population: 50}"
+    )
     constraints: dict[StrictStr, StrictStr | list[StrictStr]] = Field(
         default_factory=dict, description='bounds by metric: "<= 20"'
     )
+    enqueue: StrictStr | None = Field(default=None, description="a JSON file of architectures that are tried first")
     store: StrictStr | None = None
     name: StrictStr | None = None
     seed: StrictInt | None = Field(default=None, ge=0)
@@ -66,11 +71,12 @@ def seconds(duration: str | float) -> float:
 CHECKS: dict[str, Callable[[Any], object]] = {
     "timeout": lambda given: None if given is None else seconds(given),
     "constraints": parsed,
+    "searcher": lambda given: None if given is None else searcher_from(given),
 }
 
 
 def load(path: str | Path) -> RunConfig:
-    """Read and check a run configuration. `file` comes back relative to the working directory.
+    """Read and check a run configuration. Files come back relative to the working directory.
 
     Raises:
         UsageError: it is missing, is not YAML, has an unknown or doubled key, or a value of a wrong type.
@@ -90,7 +96,8 @@ def load(path: str | Path) -> RunConfig:
             check(getattr(config, key))
         except ArchsearchError as error:
             raise UsageError(f"{path}:{lines[(key,)]}: {error}") from error
-    return config if config.file is None else config.model_copy(update={"file": str(path.parent / config.file)})
+    files = {key: getattr(config, key) for key in ("file", "enqueue") if getattr(config, key) is not None}
+    return config.model_copy(update={key: str(path.parent / file) for key, file in files.items()})
 
 
 def override(config: RunConfig, flags: Mapping[str, Any]) -> RunConfig:
@@ -171,6 +178,8 @@ def expectation(details: ErrorDetails) -> str:
         "seed": "expected a whole number, 0 or more",
         "timeout": "expected seconds, or a duration like 90s, 30m or 2h",
         "reuse": "expected true or false",
+        "lockstep": "expected true or false",
+        "searcher": "expected a name, or a mapping of `name` and options",
         "quiet": "expected true or false",
         "set": "expected `key: value` lines",
         "constraints": EXPECTED if len(details["loc"]) > 1 else "expected `metric: bound` lines",

@@ -11,7 +11,8 @@ from importlib import metadata
 from typing import Any
 
 from archsearch.constraints import Bounds, constrained, limits
-from archsearch.errors import ArchsearchError, SpaceChanged, StudyError
+from archsearch.enqueued import waiting
+from archsearch.errors import ArchsearchError, SpaceChanged, StudyError, did_you_mean
 from archsearch.lease import Lease
 from archsearch.record import ADD_EVENT, Record
 from archsearch.searchers.contract import Direction, Problem, Searcher
@@ -63,8 +64,10 @@ class Definition:
         if not rows:
             return None
         (row,) = rows
-        if has_trials(store, row["id"]):
+        if has_rows(store, "trials", row["id"]):
             self.check(row, store)
+        elif has_rows(store, "enqueued", row["id"]):
+            self.check_space(row, store)
         return int(row["id"])
 
     def check(self, row: Mapping[str, Any], store: Store) -> None:
@@ -76,6 +79,11 @@ class Definition:
                     f"study {self.name!r} in {store.path} was begun with {what} {row[what]}, and is now given "
                     f"{mine[what]}; use another name"
                 )
+        self.check_space(row, store)
+
+    def check_space(self, row: Mapping[str, Any], store: Store) -> None:
+        """Whether a study of the record is on this space; see `find`."""
+        mine = self.columns()
         before, after = json.loads(row["space"]), json.loads(mine["space"])
         found = differences(without_functions(before), without_functions(after))
         if found:
@@ -85,13 +93,11 @@ class Definition:
                 f"What differs: {'; '.join(found[:MAX_DIFFERENCES])}{more}"
             )
 
-    def open(self, store: Store) -> Record:
-        """The study for writing: found or made, held by a lease, and checked.
-
-        A study without trials takes this definition, whatever it was made with.
+    def begin(self, store: Store) -> int:
+        """The id of this study in a record, where it is made if it is not there.
 
         Raises:
-            StudyError: see `find`; StudyLocked where another driver holds it.
+            StudyError, SpaceChanged: see `find`.
         """
         self.find(store)
         mine = {**self.columns(), "created": now(), "version": metadata.version("archsearch")}
@@ -103,23 +109,54 @@ class Definition:
                 mine,
             )
             (study,) = db.execute("SELECT id FROM studies WHERE name = :name", mine).fetchone()
+        return int(study)
+
+    def open(self, store: Store, lockstep: int | None = None) -> Record:
+        """The study for writing: found or made, held by a lease, and checked.
+
+        A study without trials takes this definition, whatever it was made with.
+
+        Args:
+            lockstep: the number of workers of a study in lockstep; otherwise None.
+
+        Raises:
+            StudyError: see `find`, or it was begun with another `lockstep`; StudyLocked where another driver holds it.
+        """
+        study = self.begin(store)
         record = Record(store, study, self.space, Lease(store, study, self.name))
         try:
-            if has_trials(store, study):
+            self.check_queue(record)
+            if has_rows(store, "trials", study):
                 self.find(store)  # it may have begun since
                 self.accept_functions(record)
+                check_lockstep(self.name, store, record.lockstep(), lockstep)
             else:
                 with record.writing() as db:
                     db.execute(
                         "UPDATE studies SET seed = :seed, objectives = :objectives, constraints = :constraints,"
-                        " searcher = :searcher, space = :space WHERE name = :name",
-                        mine,
+                        " searcher = :searcher, space = :space, lockstep = :lockstep WHERE name = :name",
+                        {**self.columns(), "lockstep": lockstep},
                     )
         except BaseException:
             assert record.lease is not None
             record.lease.release()
             raise
         return record
+
+    def check_queue(self, record: Record) -> None:
+        """Whether all that waits is of this space; see `find`.
+
+        Raises:
+            SpaceChanged: something is not.
+        """
+        for queued in waiting(record.store, record.study):
+            try:
+                self.space.architecture(queued.assignment)
+            except ArchsearchError as error:
+                raise SpaceChanged(
+                    f"study {self.name!r} in {record.store.path}: what was enqueued at place {queued.place} is no "
+                    f"architecture of the space ({error}); use another name"
+                ) from error
 
     def accept_functions(self, record: Record) -> None:
         """Where only functions of the space changed: go on if every stored assignment is still an architecture.
@@ -152,8 +189,48 @@ class Definition:
         warnings.warn(f"study {self.name!r}: {message}", stacklevel=2)
 
 
-def has_trials(store: Store, study: int) -> bool:
-    return bool(store.query("SELECT 1 FROM trials WHERE study = :study LIMIT 1", {"study": study}))
+def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:
+    """Direction by metric.
+
+    Raises:
+        StudyError: it is something else.
+    """
+    given = {objective: "maximize"} if isinstance(objective, str) else objective
+    if not isinstance(given, Mapping) or not given:
+        raise StudyError(f'objective: expected a metric or {{metric: "maximize" or "minimize"}}, but got {objective!r}')
+    known: dict[str, Direction] = {"maximize": "maximize", "minimize": "minimize"}
+    found: dict[str, Direction] = {}
+    for name, direction in given.items():
+        if not isinstance(name, str) or not name:
+            raise StudyError(f"objective: expected the name of a metric, but got {name!r}")
+        if direction not in known:
+            hint = did_you_mean(str(direction), known)
+            raise StudyError(f"objective {name!r}: expected 'maximize' or 'minimize', but got {direction!r}{hint}")
+        found[name] = known[direction]
+    return found
+
+
+def has_rows(store: Store, table: str, study: int) -> bool:
+    return bool(store.query(f"SELECT 1 FROM {table} WHERE study = :study LIMIT 1", {"study": study}))
+
+
+def check_lockstep(name: str, store: Store, begun: int | None, given: int | None) -> None:
+    """Whether a study goes on as it was begun.
+
+    Raises:
+        StudyError: it does not.
+    """
+    if begun == given:
+        return
+    if begun is None:
+        raise StudyError(
+            f"study {name!r} in {store.path} was begun without lockstep, so it cannot go on in it; use another name"
+        )
+    now_given = "without lockstep" if given is None else f"with {given} worker{'s' if given > 1 else ''}"
+    raise StudyError(
+        f"study {name!r} in {store.path} was begun in lockstep with {begun} worker{'s' if begun > 1 else ''}, and now "
+        f"goes on {now_given}: use run(lockstep=True, workers={begun}), or another name"
+    )
 
 
 def describe_searcher(searcher: Searcher) -> dict[str, Any]:

@@ -9,6 +9,10 @@ So wherever it is killed, the record says what the search had heard, and a new d
 A trial whose network was evaluated before is not submitted: it ends at once, with the metrics of that evaluation. Where
 the network is being evaluated at that moment, the trial waits for the outcome: a network that is done answers it, and
 where the evaluation fails, it is evaluated itself.
+
+In lockstep with W workers the proposal of trial n hears the outcomes of the trials 0 to n-W, in the order of their
+numbers, and nothing else: whichever finishes first, the proposals are the same. So trial n is proposed once those have
+ended, and outcomes that come early are committed at once, with their place in that order, and told in their turn.
 """
 
 from __future__ import annotations
@@ -16,22 +20,22 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from archsearch.constraints import violation, words
 from archsearch.definition import Definition
+from archsearch.enqueued import Enqueued, take, trial_since, waiting
 from archsearch.errors import Infeasible
-from archsearch.executor import Executor
 from archsearch.job import Job, Metrics, Outcome, Report
 from archsearch.record import Asked, Record, Reused, told
 from archsearch.reuse import carried_over, evaluation_id
-from archsearch.searchers.contract import Pending, Proposal, State, stream
-from archsearch.snapshot import Snapshot
-from archsearch.spaces.decisions import frozen
 from archsearch.spaces.same_network import network_of, value_labels
+from archsearch.searchers.contract import Pending, Proposal, State, stream
+from archsearch.spaces.architecture import answers_id
+from archsearch.spaces.decisions import frozen
 from archsearch.trial import TrialRecord
 
 # A trial whose workers are lost this often is recorded as failed.
@@ -61,6 +65,16 @@ class Running:
     latest_report: Metrics | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """An outcome that the search has not heard: its turn has not come."""
+
+    assignment: Mapping[str, Any]
+    state: State
+    metrics: Metrics
+    seconds: float
+
+
 class Driver:
     """One study under way.
 
@@ -69,27 +83,38 @@ class Driver:
         record: its rows, held by a lease.
         storage: the folder of the trials' files.
         reuse: whether one evaluation answers all trials of its network.
+        lockstep: the number of workers of a study in lockstep; otherwise None.
     """
 
-    def __init__(self, definition: Definition, record: Record, storage: Path, reuse: bool = True) -> None:
+    def __init__(
+        self, definition: Definition, record: Record, storage: Path, reuse: bool = True, lockstep: int | None = None
+    ) -> None:
         self.definition = definition
         self.record = record
         self.storage = storage
         self.reuse = reuse
+        self.lockstep = lockstep
         self.labels = value_labels(definition.space.root)
         self.search = definition.searcher.start(definition.problem)
         self.running: dict[int, Running] = {}
         self.orphans: deque[int] = deque()
+        self.early: dict[int, Ended] = {}
+        self.place = 0
         self.failures: Counter[str] = Counter()
         self.best: tuple[int, float] | None = None
         self.num_told = 0
+        self.num_finished = 0
         self.num_reused = 0
         self.num_trials = 0
         self.num_reports = 0
         self.replay()
+        self.reason: str | None = getattr(self.search, "reason", None)
+        if self.reason and not self.num_trials:
+            record.event("searcher", self.reason)
 
     def replay(self) -> None:
         """Tell the search what is in the record, in the order of finishing, and find what was left running."""
+        self.num_trials = self.record.num_trials()
         unknown: list[tuple[int, bytes]] = []  # the evaluations of trials from an older record
 
         def evaluation(trial: TrialRecord) -> bytes | None:
@@ -100,7 +125,8 @@ class Driver:
 
         for trial in self.record.each("finish IS NOT NULL", "finish"):
             evaluation(trial)
-            self.tell(trial.number, trial.assignment, state_of(trial.state), trial.metrics, trial.seconds or 0.0)
+            self.hear(trial.number, trial.assignment, state_of(trial.state), trial.metrics, trial.seconds or 0.0)
+            self.catch_up()
             self.failures.update([trial.kind] if trial.kind else [])
             self.num_reused += trial.reused_from is not None
         lost = self.record.num_lost()
@@ -118,13 +144,15 @@ class Driver:
             )
             if leader is None:
                 self.orphans.append(trial.number)
-        self.num_trials = self.num_told + len(self.running)
         self.num_reports = self.record.num_reports()
         self.record.note_evaluations(unknown)
         self.record.interrupt()
 
     def pending(self) -> list[Pending]:
-        """The trials without an outcome, in the order of their numbers."""
+        """The trials without an outcome that the search has heard of, in the order of their numbers."""
+        if self.lockstep is not None:
+            unheard: dict[int, Running | Ended] = {**self.early, **self.running}
+            return [Pending(n, unheard[n].assignment) for n in range(self.num_told, self.num_trials)]
         return [Pending(number, r.assignment, r.latest_report) for number, r in self.running.items()]
 
     def evaluation(self, trial: TrialRecord | Proposal, canonical_id: str | None) -> bytes | None:
@@ -142,7 +170,8 @@ class Driver:
     def answer(self, number: int, assignment: Mapping[str, Any], evaluation: bytes | None) -> Reused | None:
         """What the record answers a new trial, or None."""
         found = None if evaluation is None else self.record.evaluated(evaluation)
-        return None if found is None else self.reused(number, assignment, *found, self.num_told + 1)
+        place = self.finish_of(number, self.num_finished + 1)
+        return None if found is None else self.reused(number, assignment, *found, place)
 
     def reused(
         self,
@@ -158,7 +187,7 @@ class Driver:
         return None if found is None else Reused(number, source, found, finish)
 
     def propose(self, count: int) -> list[Job]:
-        """Make up to `count` proposals, fewer where nothing is left, and commit them as trials.
+        """Make up to `count` proposals (see `window`), fewer where nothing is left, and commit them as trials.
 
         Returns:
             the jobs of those that need an evaluation.
@@ -167,7 +196,9 @@ class Driver:
         begun: list[int] = []
         for _ in range(count):
             number = self.num_trials
-            proposal = self.search.ask(number, self.pending())
+            self.catch_up()
+            pending = self.pending()
+            proposal, place = self.proposal(number, pending)
             if proposal is None:
                 self.check_feasible(number)
                 break
@@ -178,8 +209,9 @@ class Driver:
             leader = self.leader(shared)
             answer = self.answer(number, assignment, shared) if leader is None else None
             begins = leader is None and answer is None
-            heard = self.num_told, self.num_reports
-            asked.append(Asked(number, proposal, *heard, tuple(self.running), network, evaluation, begins))
+            heard = self.num_told, self.num_reports if self.lockstep is None else 0
+            under_way = [p.number for p in pending]
+            asked.append(Asked(number, proposal, *heard, under_way, network, evaluation, begins, place))
             self.running[number] = Running(assignment, int(begins), time.monotonic(), shared, leader)
             self.num_trials += 1
             if answer is not None:
@@ -192,6 +224,30 @@ class Driver:
         if asked:
             self.record.add(asked)
         return [self.job(number) for number in begun]
+
+    def proposal(self, number: int, pending: Sequence[Pending]) -> tuple[Proposal | None, int | None]:
+        """What is enqueued, with its place in the queue; where nothing is, what the search proposes."""
+        while queued := waiting(self.record.store, self.record.study, self.place, 1):
+            self.place = queued[0].place
+            if not self.reuse or not self.is_tried(queued[0]):
+                return Proposal(queued[0].assignment, note={"enqueued": True}), self.place
+        return self.search.ask(number, pending), None
+
+    def is_tried(self, queued: Enqueued) -> bool:
+        """Whether a trial has the architecture that waited; the record then says which, if that is committed."""
+        number = trial_since(self.record.store, self.record.study, queued)
+        if number is None:
+            return any([answers_id(r.assignment) == queued.architecture for r in self.running.values()])
+        with self.record.writing() as db:
+            take(db, self.record.study, queued.place, number)
+        return True
+
+    @property
+    def window(self) -> int | None:
+        """In lockstep, how many more trials can be proposed before another one must end; otherwise None."""
+        if self.lockstep is None:
+            return None
+        return next(iter(self.running), self.num_trials) + self.lockstep - self.num_trials
 
     def check_feasible(self, number: int) -> None:
         """Nothing was proposed: where that is the first trial, what the constraints say is why.
@@ -239,7 +295,7 @@ class Driver:
         again: list[int] = []
         rows: list[tuple[Outcome, State | None, int | None]] = []
         reused: list[Reused] = []
-        finish = self.num_told
+        finish = self.num_finished
         for outcome in outcomes:
             running = self.running[outcome.number]
             running.num_lost += outcome.kind == "lost"
@@ -248,7 +304,8 @@ class Driver:
                 rows.append((outcome, None, None))
                 continue
             finish += 1
-            rows.append((outcome, "done" if outcome.kind == "done" else "failed", finish))
+            place = self.finish_of(outcome.number, finish)
+            rows.append((outcome, "done" if outcome.kind == "done" else "failed", place))
             if outcome.kind == "done":
                 answers = self.answers(outcome, finish)
                 finish += len(answers)
@@ -272,7 +329,7 @@ class Driver:
         found: list[Reused] = []
         for number, running in self.running.items():
             if running.waits_for == outcome.number:
-                place = finish + len(found) + 1
+                place = self.finish_of(number, finish + len(found) + 1)
                 answer = self.reused(number, running.assignment, outcome.number, evaluated, outcome.metrics, place)
                 found += [answer] if answer is not None else []
         return found
@@ -289,84 +346,42 @@ class Driver:
         running = self.running.pop(number)
         if number in self.orphans:
             self.orphans.remove(number)
-        self.tell(number, running.assignment, state, metrics, seconds)
+        self.hear(number, running.assignment, state, metrics, seconds)
 
-    def tell(self, number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float) -> None:
-        objectives = self.definition.objectives
-        self.search.tell(told(number, assignment, state, metrics, seconds, objectives))
-        self.num_told += 1
-        if state == "done" and len(objectives) == 1 and violation(self.definition.constraints, metrics) == 0:
-            ((name, direction),) = objectives.items()
+    def finish_of(self, number: int, following: int) -> int:
+        """The place of an outcome in the order in which the search hears of them, `following` all others."""
+        return following if self.lockstep is None else number + 1
+
+    def hear(self, number: int, assignment: Mapping[str, Any], state: State, metrics: Metrics, seconds: float) -> None:
+        """A trial has ended: tell the search, at once or, in lockstep, in its turn."""
+        self.num_finished += 1
+        definition = self.definition
+        if state == "done" and len(definition.objectives) == 1 and violation(definition.constraints, metrics) == 0:
+            ((name, direction),) = definition.objectives.items()
             value = metrics[name]
             assert value is not None
             sign = 1 if direction == "maximize" else -1
             if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
                 self.best = (number, value)
+        self.early[number] = Ended(assignment, state, metrics, seconds)
+        if self.lockstep is None:
+            self.tell(number)
 
-    def room(self, free: int, busy: int) -> int:
-        """How many proposals to make, with so many workers free and so many at work.
+    def catch_up(self) -> None:
+        """In lockstep, tell the search of all that the next proposal is to hear."""
+        if self.lockstep is not None:
+            while self.num_told <= self.num_trials - self.lockstep and self.num_told in self.early:
+                self.tell(self.num_told)
 
-        While any is at work no more trials wait than there are workers: they would spend the budget on proposals of a
-        search that has heard nothing.
-        """
-        num_waiting = sum([running.waits_for is not None for running in self.running.values()])
-        return min(free, free + busy - num_waiting) if busy else free
+    def tell(self, number: int) -> None:
+        ended = self.early.pop(number)
+        objectives = self.definition.objectives
+        self.search.tell(told(number, ended.assignment, ended.state, ended.metrics, ended.seconds, objectives))
+        self.num_told += 1
 
     def close(self) -> None:
         """Let go of the record."""
         self.record.close()
-
-    def run(self, target: int, executor: Executor, progress: Callable[[Snapshot], None] | None) -> None:
-        """Go on until the study has `target` trials, or nothing is left to propose."""
-        started = time.monotonic()
-        told_before = self.num_told
-        num_lost = 0
-        backlog: deque[Job] = deque()
-        submitted = ended = 0
-        exhausted = False
-        while True:
-            adopted = self.adopt(len(self.orphans))
-            backlog.extend(adopted)
-            submitted += len(adopted)
-            while backlog and executor.free:
-                executor.submit(backlog.popleft())
-            wanted = (
-                0
-                if exhausted or backlog
-                else min(self.room(executor.free, submitted - ended), target - self.num_trials)
-            )
-            jobs: list[Job] = []
-            if wanted > 0:
-                before = self.num_trials
-                jobs = self.propose(wanted)
-                exhausted = self.num_trials - before < wanted
-                submitted += len(jobs)
-                for job in jobs:
-                    executor.submit(job)
-            if progress is not None:
-                progress(
-                    Snapshot(
-                        target=target,
-                        finished=self.num_told,
-                        finished_here=self.num_told - told_before,
-                        running=tuple([n for n, running in self.running.items() if running.waits_for is None]),
-                        failures=dict(self.failures),
-                        num_lost=num_lost,
-                        best=self.best,
-                        seconds=time.monotonic() - started,
-                        num_reused=self.num_reused,
-                    )
-                )
-            if submitted == ended and (exhausted or self.num_trials >= target):
-                return
-            # Where a proposal needed no evaluation, a worker is free for the next one at once.
-            outcomes = executor.wait(patient=exhausted or len(jobs) >= wanted)
-            if outcomes:
-                again = self.finish(outcomes)
-                num_lost += sum([outcome.kind == "lost" for outcome in outcomes])
-                backlog.extend(again)
-                submitted += len(again)
-                ended += len(outcomes)
 
 
 def state_of(text: str) -> State:

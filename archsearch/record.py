@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from archsearch.enqueued import answers as as_answers
+from archsearch.enqueued import take
 from archsearch.job import Metrics, Outcome, Report
 from archsearch.lease import Lease
 from archsearch.searchers.contract import Proposal, State, Told
 from archsearch.spaces.architecture import answers_id
-from archsearch.spaces.decisions import frozen
 from archsearch.spaces.space import Space
 from archsearch.store import Store, dumps, now
 from archsearch.trial import TrialRecord
@@ -46,6 +47,7 @@ class Asked:
         canonical_id: of the network; None where it cannot be told.
         evaluation: what is evaluated (`reuse.evaluation_id`); None where no other trial can share it.
         begins: whether its first attempt begins now.
+        place: of what was enqueued, in the queue; None where the search proposed it.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Asked:
     canonical_id: str | None
     evaluation: bytes | None
     begins: bool
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,13 @@ class Record:
         self.store.close()
 
     def forget(self) -> None:
-        """Drop a study without trials that nobody holds: a run that was refused leaves nothing behind."""
+        """Drop a study without trials that nobody holds: a run that was refused leaves nothing behind.
+
+        But for one with a queue.
+        """
         with self.store.transaction() as db:
             unused = "SELECT id FROM studies WHERE id = ? AND holder IS NULL AND id NOT IN (SELECT study FROM trials)"
+            unused += " AND id NOT IN (SELECT study FROM enqueued)"
             if db.execute(unused, (self.study,)).fetchone():
                 db.execute("DELETE FROM events WHERE study = ?", (self.study,))
                 db.execute("DELETE FROM studies WHERE id = ?", (self.study,))
@@ -139,6 +146,8 @@ class Record:
                         a.evaluation,
                     ),
                 )
+                if a.place is not None:
+                    take(db, self.study, a.place, a.number)
                 if a.begins:
                     db.execute(ADD_ATTEMPT, (self.study, a.number, 1, time))
             self.reuse(db, reused, time)
@@ -284,6 +293,17 @@ class Record:
             space=self.space,
         )
 
+    def num_trials(self) -> int:
+        """How many there are."""
+        query = "SELECT count(*) AS n FROM trials WHERE study = :study"
+        return int(self.store.query(query, {"study": self.study})[0]["n"])
+
+    def lockstep(self) -> int | None:
+        """The number of workers of a study in lockstep; otherwise None."""
+        (row,) = self.store.query("SELECT lockstep FROM studies WHERE id = :study", {"study": self.study})
+        workers: int | None = row["lockstep"]
+        return workers
+
     def num_lost(self) -> dict[int, int]:
         """How many attempts lost their worker, by the number of the trial."""
         rows = self.store.query(
@@ -313,11 +333,6 @@ class Record:
             {"study": self.study},
         )
         return [(row["sequence"], row["number"], {"step": row["step"], **json.loads(row["metrics"])}) for row in rows]
-
-
-def as_answers(text: str) -> dict[str, Any]:
-    """The answers by path in a column."""
-    return {path: frozen(answer) for path, answer in json.loads(text).items()}
 
 
 def told(

@@ -131,6 +131,7 @@ def trial_text(trial: TrialRecord) -> str:
         "seconds": "" if trial.seconds is None else f"{trial.seconds:.1f}",
         "attempts": str(trial.attempts) if trial.attempts > 1 else "",
         "parent": "" if trial.parent is None else str(trial.parent),
+        "note": pairs(trial.note),
         "error": trial.message or "",
     }
     text = f"{facts_text(facts)}\n\n{answers_text(trial.assignment)}"

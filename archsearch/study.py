@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from archsearch.constraints import constrained, limits, nearest, parsed, violation
-from archsearch.definition import Definition
+from archsearch.definition import Definition, directions
 from archsearch.driver import Driver
+from archsearch.enqueued import enqueue
 from archsearch.errors import StudyError, did_you_mean
 from archsearch.evaluation import FREE_METRICS, Evaluator, measured
 from archsearch.executor import Executor, InlineExecutor
 from archsearch.interrupts import Interrupts
 from archsearch.job import Report
+from archsearch.loop import go_on
 from archsearch.record import Record
 from archsearch.searchers import by_name
-from archsearch.searchers.contract import Direction, Searcher
+from archsearch.searchers.contract import Searcher
 from archsearch.searchers.pareto import undominated
 from archsearch.snapshot import Snapshot
-from archsearch.spaces.space import Space
+from archsearch.spaces.space import Architecture, Space
 from archsearch.store import Store
 from archsearch.trial import Trial, TrialRecord
 from archsearch.verify import verify
@@ -121,6 +123,7 @@ class Study:
         executor: Literal["ray", "inline"] | None = None,
         address: str | None = None,
         progress: Callable[[Snapshot], None] | None = None,
+        lockstep: bool = False,
     ) -> None:
         """Go on until the study has `trials` trials in all, or nothing is left to propose.
 
@@ -133,6 +136,10 @@ class Study:
                 workers, for GPUs and for a cluster.
             address: of a running Ray cluster, "auto" for the one on this machine; otherwise Ray is started.
             progress: is called whenever something has changed, and every second or so.
+            lockstep: trial n is proposed knowing the outcomes of the trials 0 to n-`workers`, whichever finish first.
+                So a study with several workers is the same when it is run again, or stopped and gone on with, where
+                `evaluate` is deterministic; the price is waiting for the slowest. It is part of the record: a study
+                goes on in lockstep with the same number of workers, or is refused.
 
         Raises:
             StudyError: it cannot run, or cannot go on.
@@ -155,7 +162,10 @@ class Study:
             )
         evaluator = self.evaluator(self.evaluate)
         was_open = self._driver is not None
-        driver = self.driver()
+        turns = workers if lockstep else None
+        driver = self.driver(turns)
+        if driver.lockstep != turns:
+            raise StudyError(f"study {self.name!r} is open for ask and tell, which know no lockstep: close() it first")
         to_do = max(0, trials - driver.num_trials) + len(driver.orphans)
         try:
             if to_do:
@@ -171,12 +181,12 @@ class Study:
                             evaluator, count, gpus_per_worker, limit, address, driver.deliver, interrupts
                         )
                     try:
-                        driver.run(trials, hands, progress)
+                        go_on(driver, trials, hands, progress)
                     finally:
                         hands.close()
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
-                driver.record.event("interrupted", f"{driver.num_told} trials had finished")
+                driver.record.event("interrupted", f"{driver.num_finished} trials had finished")
             self.close()  # what was under way stays in the record as running, for whoever goes on
             raise
         if not was_open:
@@ -205,6 +215,38 @@ class Study:
         driver.record.event("nothing new", f"{MAX_KNOWN} proposals in a row needed no evaluation")
         return None
 
+    def enqueue(self, *architectures: Architecture | Mapping[str, Any]) -> int:
+        """Have architectures tried first, before the searcher is asked, in this order.
+
+        They wait in the record, so they are tried by whoever runs the study next, in this process or another, or by
+        the process that runs it now. Their trials say so (`trial.note`), count like any other, and the searcher hears
+        of their outcomes. One that a trial of the study has already tried, whatever came of it, or that waits
+        already, is passed over, so that a program that enqueues and runs can be started again and goes on; with
+        `reuse=False` it is tried again.
+
+        Args:
+            architectures: architectures, or their answers by path.
+
+        Returns:
+            how many were not passed over.
+
+        Raises:
+            AssignmentError: one is no architecture of the space, or does not satisfy the constraints; none is enqueued.
+            StudyError: the record has another study of this name.
+        """
+        archs = [
+            self.space.architecture(given.assignment if isinstance(given, Architecture) else given)
+            for given in architectures
+        ]
+        if self._driver is not None:
+            record = self._driver.record
+            with record.store.transaction() as db:
+                return enqueue(db, record.study, archs, again=not self.reuse)
+        with Store(self.store) as store:
+            study = self.definition.begin(store)
+            with store.transaction() as db:
+                return enqueue(db, study, archs, again=not self.reuse)
+
     def tell(self, trial: Trial, metrics: float | Mapping[str, Any] | Exception) -> None:
         """How a trial that was asked for ended.
 
@@ -229,17 +271,21 @@ class Study:
         outcome = self.evaluator(give).run(driver.job(trial.number), lambda report: None)
         driver.finish([replace(outcome, seconds=time.monotonic() - driver.running[trial.number].started)])
 
-    def driver(self) -> Driver:
-        """The driver, which holds the study until `close`."""
+    def driver(self, lockstep: int | None = None) -> Driver:
+        """The driver, which holds the study until `close`.
+
+        Args:
+            lockstep: where it is not there yet, the number of workers of a study in lockstep; otherwise None.
+        """
         if self._driver is None:
             store = Store(self.store)
             try:
-                record = self.definition.open(store)
+                record = self.definition.open(store, lockstep)
             except BaseException:
                 store.close()
                 raise
             try:
-                self._driver = Driver(self.definition, record, self.folder(store), self.reuse)
+                self._driver = Driver(self.definition, record, self.folder(store), self.reuse, lockstep)
             except BaseException:
                 record.close()
                 raise
@@ -305,7 +351,7 @@ class Study:
         return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
 
     def frame(self) -> pandas.DataFrame:
-        """The trials as a table: number, state, kind, seconds, reused_from, metrics, answers by path. Needs pandas."""
+        """The trials as a table: number, state, kind, seconds, reused_from, note, metrics, answers. Needs pandas."""
         try:
             import pandas
         except ImportError as error:
@@ -318,6 +364,7 @@ class Study:
                     "kind": t.kind,
                     "seconds": t.seconds,
                     "reused_from": t.reused_from,
+                    "note": dict(t.note),
                     **t.metrics,
                     **t.assignment,
                 }
@@ -338,27 +385,6 @@ class Study:
         """
         with self.record() as record:
             return 0 if record is None else verify(self.definition, record)
-
-
-def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:
-    """Direction by metric.
-
-    Raises:
-        StudyError: it is something else.
-    """
-    given = {objective: "maximize"} if isinstance(objective, str) else objective
-    if not isinstance(given, Mapping) or not given:
-        raise StudyError(f'objective: expected a metric or {{metric: "maximize" or "minimize"}}, but got {objective!r}')
-    known: dict[str, Direction] = {"maximize": "maximize", "minimize": "minimize"}
-    found: dict[str, Direction] = {}
-    for name, direction in given.items():
-        if not isinstance(name, str) or not name:
-            raise StudyError(f"objective: expected the name of a metric, but got {name!r}")
-        if direction not in known:
-            hint = did_you_mean(str(direction), known)
-            raise StudyError(f"objective {name!r}: expected 'maximize' or 'minimize', but got {direction!r}{hint}")
-        found[name] = known[direction]
-    return found
 
 
 def seconds(timeout: float | str | None) -> float | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from archsearch.definition import Definition
 from archsearch.driver import as_recorded, state_of
+from archsearch.enqueued import taken
 from archsearch.errors import StudyError
 from archsearch.record import Record, told
 from archsearch.searchers.contract import Pending
+from archsearch.spaces.architecture import answers_id
 from archsearch.trial import TrialRecord
 
 
 def verify(definition: Definition, record: Record) -> int:
-    """The number of trials, all of which a search that is told the same proposes again.
+    """The number of trials, all of which a search that is told the same proposes again, or that were enqueued.
 
     Raises:
         StudyError: one differs.
@@ -21,6 +23,8 @@ def verify(definition: Definition, record: Record) -> int:
     reports = record.reports()
     by_number = {trial.number: trial for trial in trials}
     latest: dict[int, dict[str, float | None]] = {}
+    lockstep = record.lockstep()
+    queued = taken(record.store, record.study)
     search = definition.searcher.start(definition.problem)
     num_told = num_reports = 0
     for trial in trials:
@@ -35,9 +39,18 @@ def verify(definition: Definition, record: Record) -> int:
             latest[number] = metrics
             num_reports += 1
         pending = [Pending(number, by_number[number].assignment, latest.get(number)) for number in trial.pending]
-        proposal = search.ask(trial.number, pending)
+        if lockstep is not None:
+            verify_lockstep(definition, trial, lockstep)
         if trial.reused_from is not None:
             verify_reused(definition, trial, by_number.get(trial.reused_from))
+        if trial.note.get("enqueued") is True:
+            if (trial.number, answers_id(trial.assignment)) not in queued:
+                raise StudyError(
+                    f"trial {trial.number} of study {definition.name!r}: the record says that it was enqueued, but "
+                    "nothing that was enqueued became it"
+                )
+            continue
+        proposal = search.ask(trial.number, pending)
         again = None if proposal is None else as_recorded(proposal)
         if again is None or list(again.items()) != list(trial.assignment.items()):
             raise StudyError(
@@ -45,6 +58,23 @@ def verify(definition: Definition, record: Record) -> int:
                 f"search that heard {trial.heard} outcomes with {list(trial.pending)} running proposes {again}"
             )
     return len(trials)
+
+
+def verify_lockstep(definition: Definition, trial: TrialRecord, workers: int) -> None:
+    """Whether a trial was proposed knowing what a study in lockstep knows.
+
+    Raises:
+        StudyError: it was not.
+    """
+    heard = max(0, trial.number - workers + 1)
+    told_in_turn = trial.finish in (None, trial.number + 1)
+    if (trial.heard, trial.heard_reports, trial.pending) != (heard, 0, tuple(range(heard, trial.number))) or (
+        not told_in_turn
+    ):
+        raise StudyError(
+            f"trial {trial.number} of study {definition.name!r}: in lockstep with {workers} workers its proposal hears "
+            f"the first {heard} outcomes, but the record says {trial.heard} with {list(trial.pending)} running"
+        )
 
 
 def verify_reused(definition: Definition, trial: TrialRecord, source: TrialRecord | None) -> None:

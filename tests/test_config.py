@@ -26,8 +26,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     config = load(
         write(
             tmp_path,
-            "file: studies/digits.py\ntrials: 20\nworkers: 2\ngpus_per_worker: 0.5\nsearcher: random\n"
-            "constraints: {latency_ms: <= 20}\n"
+            "file: studies/digits.py\ntrials: 20\nworkers: 2\ngpus_per_worker: 0.5\n"
+            "lockstep: true\nsearcher: {name: evolution, population: 30}\n"
+            "constraints: {latency_ms: <= 20}\nenqueue: first.json\n"
             "store: runs.db\nname: digits\nseed: 3\ntimeout: 30m\nreuse: false\nquiet: true\n"
             "set: {EPOCHS: 8, LR: 0.1, FAST: true}\n",
         )
@@ -37,8 +38,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         trials=20,
         workers=2,
         gpus_per_worker=0.5,
-        searcher="random",
+        lockstep=True,
+        searcher={"name": "evolution", "population": 30},
         constraints={"latency_ms": "<= 20"},
+        enqueue=str(tmp_path / "first.json"),
         store="runs.db",
         name="digits",
         seed=3,

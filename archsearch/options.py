@@ -1,0 +1,47 @@
+"""A searcher from its name and options, as a run configuration gives them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from archsearch.errors import UsageError, did_you_mean
+from archsearch.searchers import by_name
+from archsearch.searchers.contract import Searcher
+
+
+def searcher_from(given: str | Mapping[str, Any]) -> Searcher:
+    """The searcher of a name, or of `{"name": "evolution", "population": 50}`.
+
+    Raises:
+        UsageError: there is no such searcher, it has no such option, or an option is of a wrong type or out of range.
+    """
+    if isinstance(given, str):
+        return by_name(given)
+    options = dict(given)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise UsageError(f"searcher: expected its name under `name`, but got {name!r}")
+    searcher: Any = by_name(name)
+    known = [field.name for field in dataclasses.fields(searcher)]
+    types = typing.get_type_hints(type(searcher))
+    checked: dict[str, Any] = {}
+    for option, value in options.items():
+        if option not in known:
+            there = f"; it has {', '.join(known)}" if known else "; it has none"
+            raise UsageError(f"searcher {name!r} has no option {option!r}{did_you_mean(option, known) or there}")
+        try:
+            # As JSON, in which the record keeps it as well: a list is what becomes a tuple.
+            checked[option] = TypeAdapter(types[option]).validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            what = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise UsageError(f"searcher {name!r}: {option}: expected {what}, but got {value!r}") from error
+        except (PydanticSchemaGenerationError, TypeError) as error:
+            raise UsageError(f"searcher {name!r}: {option} cannot be given here; set it in a study file") from error
+    made: Searcher = dataclasses.replace(searcher, **checked)
+    return made

@@ -1,0 +1,147 @@
+"""Searchers with options in run configurations, and what a search says of itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from archsearch import options
+from archsearch.cli import main
+from archsearch.errors import UsageError
+from archsearch.options import searcher_from
+from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told
+from archsearch.searchers.evolution import Evolution
+from archsearch.searchers.random import Random
+from archsearch.spaces.nodes import Integer
+from archsearch.spaces.space import Space
+from archsearch.study import Study
+
+FILE = """
+import archsearch as A
+
+space = A.Space({"n": A.Integer(1, 1000)})
+
+def evaluate(trial):
+    return trial["n"]
+"""
+
+
+@dataclass(frozen=True)
+class Every:
+    """A searcher with options of every kind."""
+
+    rate: float = 0.5
+    bounds: tuple[int, int] = (1, 2)
+    kind: Literal["low", "high"] = "low"
+    most: int | None = None
+    inner: Space | None = None
+
+    def start(self, problem: Problem) -> Search:
+        raise NotImplementedError
+
+
+def test_options_are_those_of_the_searcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert searcher_from("random") == Random()
+    assert searcher_from({"name": "random"}) == Random()
+    assert searcher_from({"name": "evolution", "population": 50}) == Evolution(population=50)
+    monkeypatch.setattr(options, "by_name", lambda name: Every())
+    given = {"name": "every", "rate": 1, "bounds": [3, 4], "kind": "high", "most": 7}
+    assert searcher_from(given) == Every(rate=1.0, bounds=(3, 4), kind="high", most=7)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "evolution", "populatoin": 5}, "has no option 'populatoin'; did you mean 'population'?"),
+        ({"name": "exhaustive", "x": 5}, "searcher 'exhaustive' has no option 'x'; it has none"),
+        ({"name": "evolution", "population": "many"}, "population: expected a valid integer, but got 'many'"),
+        ({"name": "evolution", "population": 5.5}, "population: expected a valid integer, but got 5.5"),
+        ({"name": "evolution", "population": True}, "population: expected a valid integer, but got True"),
+        ({"name": "evolution", "sample": 0}, "Evolution needs 1 <= sample <= population, but got sample=0"),
+        ({"name": "random", "uniform": "decision"}, "uniform: expected 'decisions' or 'architectures'"),
+        ({"name": "randm"}, "no searcher 'randm'; did you mean 'random'?"),
+        ({"population": 5}, "searcher: expected its name under `name`, but got None"),
+    ],
+)
+def test_what_is_wrong_with_an_option(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        searcher_from(given)
+    assert said in str(raised.value)
+
+
+def test_an_option_that_no_file_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "by_name", lambda name: Every())
+    with pytest.raises(UsageError, match="inner cannot be given here; set it in a study file"):
+        searcher_from({"name": "every", "inner": 3})
+
+
+def test_in_a_configuration(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.py").write_text(FILE, encoding="utf-8")
+    path = tmp_path / "run.yaml"
+    path.write_text("file: tiny.py\ntrials: 2\nsearcher: {name: evolution, population: 50}\n", encoding="utf-8")
+
+    def searcher(name: str) -> Any:
+        with closing(sqlite3.connect("runs.db")) as connection:
+            (text,) = connection.execute("SELECT searcher FROM studies WHERE name = ?", (name,)).fetchone()
+        return json.loads(text)
+
+    assert main(["run", "--config", "run.yaml"]) == 0
+    assert {key: searcher("tiny")[key] for key in ("population", "sample")} == {"population": 50, "sample": 10}
+    assert main(["run", "--config", "run.yaml", "--searcher", "random", "--name", "flag"]) == 0
+    assert searcher("flag")["class"].endswith(":Random")
+    capsys.readouterr()
+    for text, said in (
+        ("\nsearcher: {name: evolution, size: 5}\n", "run.yaml:2: searcher 'evolution' has no option 'size'"),
+        ("searcher: {name: evolution, sample: 99}\n", "run.yaml:1: Evolution needs 1 <= sample <= population"),
+        ("searcher: [evolution]\n", "run.yaml:1: searcher: expected a name, or a mapping of `name` and options"),
+        ("searcher: evolutoin\n", "run.yaml:1: no searcher 'evolutoin'; did you mean 'evolution'?"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        assert main(["run", "tiny.py", "--config", "run.yaml"]) == 2
+        assert said in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """Says why it is what it is."""
+
+    def start(self, problem: Problem) -> ExplainingSearch:
+        return ExplainingSearch(problem)
+
+
+class ExplainingSearch:
+    def __init__(self, problem: Problem) -> None:
+        self.search = Random().start(problem)
+        self.reason = f"random search: {problem.space.size()} architectures"
+
+    def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
+        return self.search.ask(number, pending)
+
+    def tell(self, told: Told) -> None:
+        self.search.tell(told)
+
+
+def test_a_search_gives_its_reason(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """In the record once, where the study begins; on the command line in every run; in Python not at all."""
+    monkeypatch.chdir(tmp_path)
+    space = Space({"n": Integer(1, 1000)})
+    for trials in (1, 2):
+        Study(space, lambda trial: 1.0, searcher=Explaining(), name="python").run(trials=trials)
+    with closing(sqlite3.connect("runs.db")) as connection:
+        events = connection.execute("SELECT kind, message FROM events").fetchall()
+    assert events == [("searcher", "random search: 1000 architectures")]
+    assert capsys.readouterr() == ("", "")
+    text = FILE + "\nfrom test_options import Explaining\nsearcher = Explaining()\n"
+    (tmp_path / "tiny.py").write_text(text, encoding="utf-8")
+    assert main(["run", "tiny.py", "--trials", "1"]) == 0
+    assert "\nsearcher: random search: 1000 architectures\n" in "\n" + capsys.readouterr().err
+    assert main(["run", "tiny.py", "--trials", "2", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
