@@ -26,8 +26,10 @@ def answers_id(answers: Mapping[str, Any]) -> str:
     Hashed is the JSON of the answers by path, sorted by path, so the order in which a space declares things
     does not count. An int and a float differ (1 and 1.0), as answers do; a tuple counts as a list.
     """
-    text = json.dumps(answers, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.blake2b(text.encode("ascii"), digest_size=10).hexdigest()
+    return hashlib.blake2b(ENCODE(answers).encode("ascii"), digest_size=10).hexdigest()
+
+
+ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 def model_of(values: Any) -> Any:
@@ -59,12 +61,14 @@ def check_order(model: Any, names: list[str]) -> None:
 class Architecture:
     """A point of a space. Made by the space; equal when the answers are."""
 
-    __slots__ = ("_id", "_settled", "_values", "answers", "space")
+    __slots__ = ("_id", "_replay", "_settled", "_values", "answers", "space")
 
     def __init__(self, space: Space, answers: dict[str, Any]) -> None:
         self.space = space
         self.answers = answers
         self._id: str | None = None
+        # With the compiler whose programs were walked: `archsearch.spaces.replay.Replay`.
+        self._replay: tuple[Any, Any] | None = None
         self._values: Any = None
         self._settled: Any = None
 

@@ -65,6 +65,11 @@ class Options:
     def ordered(self) -> bool:
         return all(isinstance(o, int | float) and not isinstance(o, bool) for o in self.options)
 
+    @cached_property
+    def scalars(self) -> dict[Any, Any]:
+        """The options that are no tuples, by type and value."""
+        return {(type(option), option): option for option in self.options if not isinstance(option, tuple)}
+
     @property
     def size(self) -> int:
         return len(self.options)
@@ -103,6 +108,10 @@ class Options:
 
     def parse(self, answer: Any) -> Any:
         """The declared option that `answer` (perhaps from JSON) is; ValueError says what there is."""
+        try:
+            return self.scalars[type(answer), answer]
+        except (KeyError, TypeError):
+            pass
         try:
             return self.options[self.index[typed(answer)]]
         except (KeyError, TypeError):

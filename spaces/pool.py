@@ -224,10 +224,6 @@ class Pool(Space):
 
         return self.base.free_walk(ask)
 
-    def live(self, arch: Architecture) -> dict[str, Decision]:
-        """The decisions of an architecture by path, as the space declares them, in the order of the walk."""
-        return self.base.live(arch)
-
     def nearest(self, shares: npt.NDArray[np.float64], but: Iterable[Architecture], size: int) -> Iterator[list[int]]:
         """The members with the least shares, in blocks of `size` (and those as near as its last), without `but`."""
         import numpy as np
@@ -260,6 +256,14 @@ class Pool(Space):
         if other is None:
             raise SingleArchitecture(f"the pool of {len(self.answers)} holds no other architecture to mutate to")
         return other
+
+    def mutations(self, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
+        """As many mutations of one member.
+
+        Raises:
+            SingleArchitecture: there is no other that `where` allows.
+        """
+        return [self.mutate(arch, rng) for _ in range(n)]
 
     def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
         """The member nearest to a cross of two, which takes every decision from one of them, by path; one of the two

@@ -20,6 +20,7 @@ from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.program import MAX_SITES, Compiler
+from archsearch.spaces.replay import Replay
 from archsearch.spaces.require import Constraint, as_requirements
 from archsearch.spaces.resolve import resolve
 from archsearch.spaces.schema import json_schema
@@ -155,6 +156,8 @@ class Space:
 
     def refused(self, answers: Answers) -> list[Constraint]:
         """The constraints that do not allow these answers."""
+        if not self.compiler.constraints:
+            return []
         seen: dict[int, Constraint] = {}
         for path in answers:
             for constraint in self.compiler.constraints.get(path, ()):
@@ -364,14 +367,15 @@ class Space:
 
     def live(self, arch: Architecture) -> dict[str, Decision]:
         """The decisions of an architecture by path, as they are declared, in the order of the walk."""
-        decisions: dict[str, Decision] = {}
+        return self.replay_of(arch).decisions
 
-        def replay(decision: Decision, path: str) -> Any:
-            decisions[path] = decision
-            return arch.answers[path]
-
-        self.free_walk(replay)
-        return decisions
+    def replay_of(self, arch: Architecture) -> Replay:
+        """The walk of an architecture once more; kept with it."""
+        compiler = self.compiler
+        if arch._replay is None or arch._replay[0] is not compiler:
+            arch._replay = (compiler, Replay(compiler.program(compiler.root), arch.answers))
+        replay: Replay = arch._replay[1]
+        return replay
 
     def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
         """An architecture that differs in one live decision; what still applies keeps its answer, by path.
@@ -380,6 +384,14 @@ class Space:
             SingleArchitecture: nothing else can be reached.
         """
         return moves.mutate(self, arch, rng)
+
+    def mutations(self, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
+        """As many mutations of one architecture: what so many calls of `mutate` give, in less time.
+
+        Raises:
+            SingleArchitecture: nothing else can be reached.
+        """
+        return moves.mutations(self, arch, n, rng)
 
     def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
         """An architecture that takes every decision from one of two, by path."""

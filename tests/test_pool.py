@@ -96,6 +96,8 @@ def test_what_is_near_is_what_a_search_through_the_list_finds(seed: int) -> None
     expected = {m.id for m in others if share(arch, m) <= farthest}
     found = {pool.mutate(arch, rng).id for _ in range(40 * len(expected))}
     assert found == expected
+    once, again = random.Random(seed), random.Random(seed)
+    assert pool.mutations(arch, 5, once) == [pool.mutate(arch, again) for _ in range(5)]
 
     again = pickle.loads(pickle.dumps(rng))
     child = pool.crossover(arch, second, rng)
