@@ -24,6 +24,7 @@ from archsearch.searchers.contract import Limit, Problem, Search
 from archsearch.searchers.random import Random
 from archsearch.snapshot import Snapshot
 from archsearch.spaces.nodes import Integer, Real, Sequential
+from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 from archsearch.study import Study
 from archsearch.trial import Trial, TrialRecord
@@ -106,6 +107,14 @@ def test_the_space_of_the_study_has_the_constraints() -> None:
     kept = Space(LAYERS.root, input_shape=(4,), where=[lambda arch: arch.parameters % 2 == 0], require=[])
     where = Study(kept, constraints={"parameters": "<= 60"}).space
     assert {arch.parameters for arch in where.enumerate()} == {16, 30, 44, 58}
+
+
+def test_a_pool_keeps_its_members_and_its_constraints(store: Path) -> None:
+    pool = Pool(LAYERS, [{"[0].out_features": n} for n in (3, 8, 30)])
+    study = Study(pool, lambda t: 0.5, store=store, constraints={"parameters": "<= 60"})
+    study.run(trials=5)
+    assert sorted(trial.arch.parameters for trial in study.trials) == [7 * 3 + 2, 7 * 8 + 2]
+    assert study.verify() == 2
 
 
 def test_constraints_that_nothing_satisfies(store: Path) -> None:
