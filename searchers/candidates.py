@@ -56,15 +56,19 @@ class Candidates:
 
     def near(self, arch: Architecture, number: int) -> list[Architecture]:
         """Neighbours of an architecture: all where they are few, else so many mutations."""
-        decisions = live(self.space, arch)
-        if sum([decision.size - 1 for decision in decisions.values()]) <= number:
+        if sum([decision.size - 1 for decision in live(self.space, arch).values()]) <= number:
             return self.new(self.space.neighbors(arch, 4, self.rng))
-        return self.new(self.tried(lambda: self.space.mutate(arch, self.rng), number))
+        return self.new(self.mutations(arch, number))
 
     def far(self, arch: Architecture, number: int) -> list[Architecture]:
-        """So many mutations of mutations."""
-        mutate, rng = self.space.mutate, self.rng
-        return self.new(self.tried(lambda: mutate(mutate(arch, rng), rng), number))
+        """About so many mutations of mutations."""
+        return self.new([far for near in self.mutations(arch, number // 4) for far in self.mutations(near, 4)])
+
+    def mutations(self, arch: Architecture, number: int) -> list[Architecture]:
+        try:
+            return self.space.mutations(arch, number, self.rng)
+        except ArchsearchError:  # constraints leave no move from here
+            return []
 
     def crossed(self, parents: Sequence[Architecture], number: int) -> list[Architecture]:
         """So many crosses of two of several."""
@@ -77,16 +81,13 @@ class Candidates:
             second = (first + 1 + int(rng.random() * (len(parents) - 1))) % len(parents)
             return self.space.crossover(parents[first], parents[second], rng)
 
-        return self.new(self.tried(cross, number))
-
-    def tried(self, move: Callable[[], Architecture], number: int) -> list[Architecture]:
         found = []
         for _ in range(number):
             try:
-                found.append(move())
-            except ArchsearchError:  # constraints leave no move from here
+                found.append(cross())
+            except ArchsearchError:  # constraints leave no cross of these
                 break
-        return found
+        return self.new(found)
 
 
 def best_candidates(

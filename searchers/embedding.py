@@ -31,6 +31,8 @@ MAX_PATHS = 2_000
 # A number with more answers than this is described by how far along its range it is, in so many steps.
 MAX_LEVELS = 16
 
+UNKNOWN, COMPUTED = -1, -2
+
 INDEX = re.compile(r"\[\d+\]")
 
 
@@ -104,6 +106,26 @@ def order_row(order: tuple[Any, ...]) -> Array:
     )
 
 
+class Codes(dict[Any, int]):
+    """The code of each (path, answer) that has a row.
+
+    Attributes:
+        mixed: the paths with answers that Python takes for equal (1 and True): their keys hold the type.
+        computed: the paths whose rows are made when they come up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed: set[str] = set()
+        self.computed: set[str] = set()
+
+    def __missing__(self, pair: tuple[str, Any]) -> int:
+        path, answer = pair
+        if path in self.mixed:
+            return self.get((path, typed(answer)), UNKNOWN)
+        return COMPUTED if path in self.computed else UNKNOWN
+
+
 class Embedding:
     """The columns of a space's decisions.
 
@@ -117,8 +139,7 @@ class Embedding:
         listed, self.complete = list_decisions(space.compiler, MAX_PATHS)
         self.space = space
         self.blocks: dict[str, Block] = {}
-        self.codes: dict[Any, int] = {}
-        self.computed: dict[str, Block] = {}
+        self.codes = Codes()
         self.entries: list[tuple[int, Array]] = []
         self.width = 0
         if self.complete:
@@ -131,11 +152,13 @@ class Embedding:
         self.blocks[path] = Block(self.width, table, decision)
         if len(table):
             assert decision.options is not None
+            if len(set(decision.options)) < len(decision.options):
+                self.codes.mixed.add(path)
             for option, row in zip(decision.options, table, strict=True):
-                self.codes[path, typed(option)] = len(self.entries)
+                self.codes[path, typed(option) if path in self.codes.mixed else option] = len(self.entries)
                 self.entries.append((self.width, row))
         else:
-            self.computed[path] = self.blocks[path]
+            self.codes.computed.add(path)
         self.width += table.shape[1]
         self.__dict__.pop("layout", None)
         self.__dict__.pop("flat", None)
@@ -172,9 +195,7 @@ class Embedding:
         lengths = np.array([len(a) for a in answers], dtype=np.intp)
         of_row = np.repeat(np.arange(len(archs)), lengths)
         if not self.complete:
-            unknown = codes < 0
-            unknown[[i for i, _, _ in [*ranged, *orders]]] = False
-            rows[:, -1] = np.sqrt(0.5 * np.bincount(of_row[unknown], minlength=len(archs)))
+            rows[:, -1] = np.sqrt(0.5 * np.bincount(of_row[codes == UNKNOWN], minlength=len(archs)))
         for i, start, row in orders:
             rows[of_row[i], start : start + len(row)] = row
         if ranged:
@@ -190,28 +211,27 @@ class Embedding:
         return rows
 
     def look_up(
-        self, answers: Iterable[dict[str, Any]]
+        self, answers: Sequence[dict[str, Any]]
     ) -> tuple[Index, list[tuple[int, int, float]], list[tuple[int, int, Array]]]:
-        """The code of each answer, -1 where it has none.
+        """The code of each answer, or UNKNOWN, or COMPUTED.
 
         Of those in a range the position, first column and share; of orders the position, first column and row.
         """
-        known = self.codes
+        pairs = chain.from_iterable([a.items() for a in answers])
+        codes = np.fromiter(map(self.codes.__getitem__, pairs), np.intp, sum(map(len, answers)))
         ranged: list[tuple[int, int, float]] = []
         orders: list[tuple[int, int, Array]] = []
-        codes: list[int] = []
-        for path, answer in chain.from_iterable([a.items() for a in answers]):
-            code = known.get((path, (type(answer), answer)))
-            if code is None:
-                code = known.get((path, typed(answer)), -1) if isinstance(answer, tuple) else -1
-                block = self.computed.get(path)
-                if block is not None:
-                    if isinstance(block.decision, Options):
-                        orders.append((len(codes), block.start, order_row(answer)))
-                    else:
-                        ranged.append((len(codes), block.start, along(block.decision, answer)))
-            codes.append(code)
-        return np.array(codes, dtype=np.intp), ranged, orders
+        computed = np.flatnonzero(codes == COMPUTED).tolist()
+        if computed:
+            every = [pair for a in answers for pair in a.items()]
+            for i in computed:
+                path, answer = every[i]
+                block = self.blocks[path]
+                if isinstance(block.decision, Options):
+                    orders.append((i, block.start, order_row(answer)))
+                else:
+                    ranged.append((i, block.start, along(block.decision, answer)))
+        return codes, ranged, orders
 
 
 class Layout:

@@ -15,6 +15,8 @@ from archsearch.spaces.space import Space
 
 # A kernel is fitted to the best half of so many trials and an even selection of the others.
 MAX_FITTED = 160
+# Of more trials than this, the best half of so many and the latest are looked at: predictions cost the square.
+MAX_TRIALS = 500
 
 
 class GPSurrogate:
@@ -31,9 +33,11 @@ class GPSurrogate:
         self, space: Space, archs: Sequence[Architecture], targets: Array, features: Sequence[Feature] = ()
     ) -> None:
         self.views = Views(space, archs, features)
-        points = self.points(archs)
+        self.size = len(archs)
+        self.used = used(targets)
+        points = self.points([archs[i] for i in self.used])
         self.processes = []
-        for target in targets.T:
+        for target in targets[self.used].T:
             chosen = selection(target)
             kernel = fit(self.views.views, [rows[chosen] for rows in points], standard(target[chosen]))
             self.processes.append(GaussianProcess(kernel, points))
@@ -43,12 +47,14 @@ class GPSurrogate:
 
     def extend(self, archs: Sequence[Architecture]) -> None:
         # One at a time, so that the numbers are the same to the last bit however many come at once.
-        for arch in archs[len(self.processes[0]) :]:
-            points = self.points([arch])
+        for i in range(self.size, len(archs)):
+            points = self.points([archs[i]])
             self.processes = [process.extended(points) for process in self.processes]
+            self.used.append(i)
+        self.size = len(archs)
 
     def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
-        return GPPosterior(self.processes, targets, self.points(waiting) if waiting else None)
+        return GPPosterior(self.processes, targets, self.used, self.points(waiting) if waiting else None)
 
 
 class GPPosterior:
@@ -56,26 +62,37 @@ class GPPosterior:
     Riche and Carraro, 2010), which leaves nothing to gain near it.
     """
 
-    def __init__(self, processes: Sequence[GaussianProcess], targets: Array, waiting: Points | None) -> None:
+    def __init__(
+        self, processes: Sequence[GaussianProcess], targets: Array, used: list[int], waiting: Points | None
+    ) -> None:
         self.centre = targets.mean(axis=0)
         self.processes = list(processes)
         self.weights = []
-        smoothed = []
+        self.smoothed = targets.copy()
         for j, process in enumerate(processes):
-            y = targets[:, j] - self.centre[j]
+            y = targets[used, j] - self.centre[j]
             weights = process.weights(y)
-            smoothed.append(targets[:, j] - process.kernel.noise * weights)
+            self.smoothed[used, j] -= process.kernel.noise * weights
             if waiting is not None:
                 lies, _ = process.predict(waiting, weights)
                 self.processes[j] = process.extended(waiting)
                 weights = self.processes[j].weights(np.append(y, lies))
             self.weights.append(weights)
-        self.smoothed = np.column_stack(smoothed)
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         each = [process.predict(points, w) for process, w in zip(self.processes, self.weights, strict=True)]
         mean = np.column_stack([mean for mean, _ in each]) + self.centre
         return mean, np.column_stack([std for _, std in each])
+
+
+def used(targets: Array) -> list[int]:
+    """The trials that a process is conditioned on, in their order."""
+    n = len(targets)
+    if n <= MAX_TRIALS:
+        return list(range(n))
+    half = MAX_TRIALS // 2
+    best = np.argsort(targets[: n - half].mean(axis=1), kind="stable")[:half]
+    return [*sorted(best.tolist()), *range(n - half, n)]
 
 
 def standard(y: Array) -> Array:

@@ -1,7 +1,7 @@
 """What a Graph of a space looks like from each of its vertices, for comparing architectures by their wiring.
 
-A vertex is labelled by its operation and how it merges, then by the labels of what it reads and through which operation,
-then by those of that (Weisfeiler and Lehman, 1968; Shervashidze et al., 2011, for kernels; Ru et al., 2021,
+A vertex is labelled by its operation and how it merges, then by the labels of what it reads and through which
+operation, then by those of that (Weisfeiler and Lehman, 1968; Shervashidze et al., 2011, for kernels; Ru et al., 2021,
 arXiv:2006.07556, for architectures). Two graphs are alike where many of those labels are: however their vertices are
 called, and in whatever order they stand.
 """

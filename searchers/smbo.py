@@ -6,15 +6,19 @@ a Gaussian process goes far in architecture search: Ru, Wan, Dong and Osborne, 2
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from archsearch.errors import UsageError, did_you_mean
 from archsearch.searchers.acquisition import Array
 from archsearch.searchers.candidates import NUM_INCUMBENTS, Candidates, best_candidates
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.features import feature_functions
 from archsearch.searchers.forest_surrogate import ForestSurrogate
 from archsearch.searchers.gp_surrogate import GPSurrogate
 from archsearch.searchers.ngram_surrogate import NgramSurrogate
@@ -24,12 +28,16 @@ from archsearch.searchers.random import Random
 from archsearch.searchers.surrogate import Surrogate
 from archsearch.searchers.targets import Acquisition, targets_of
 from archsearch.searchers.tried import Tried
-from archsearch.spaces.architecture import Architecture, answers_id
+from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.same_network import network_id, value_labels
 
 # The surrogate is fitted anew when the trials are so many times what they were.
 REFIT = 1.15
 # Beyond so many trials the factorisation of a Gaussian process, cubic in them, is no longer spread thinly enough.
 MAX_GP = 1_500
+
+# Of the best candidates so many are looked at for one that is not a network that was tried.
+MAX_CHECKED = 64
 
 SURROGATES = ("auto", "gp", "forest", "ngrams")
 
@@ -42,12 +50,24 @@ class SMBO:
         initial: how many architectures are drawn before the first model.
         surrogate: "gp", a Gaussian process over decisions; "forest", extremely randomised trees; "ngrams", a linear
             model of n-grams; "auto", the first up to 1,500 trials and then the second.
+        features: numbers of an architecture that the first two see beside its decisions: "parameters", "flops",
+            or "module:function" (such as "archsearch.zerocost:synflow").
+        prior_weight: how much the priors of choices count in choosing a candidate: their logarithm is weighed with
+            this number over that of the trials told, so that they fade as results come (piBO; Hvarfner et al., 2022).
     """
 
     initial: int = 10
     surrogate: Literal["auto", "gp", "forest", "ngrams"] = "auto"
+    features: Sequence[str] = ()
+    prior_weight: float = 10.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "features", tuple(self.features))  # lists, from JSON
+        feature_functions(self.features)
+        if self.features and self.surrogate == "ngrams":
+            raise UsageError("SMBO(surrogate='ngrams') sees answers alone; features are for 'gp' and 'forest'")
+        if not 0 <= self.prior_weight < math.inf:
+            raise UsageError(f"SMBO(prior_weight=...): expected a number from 0 on, but got {self.prior_weight!r}")
         if type(self.initial) is not int or self.initial < 2:
             raise UsageError(f"SMBO(initial=...): expected an integer of at least 2, but got {self.initial!r}")
         if self.surrogate not in SURROGATES:
@@ -65,7 +85,10 @@ class SMBOSearch:
         self.searcher = searcher
         # Draws the first, and finds what is new where no candidate is.
         self.random = Random().start(problem)
+        self.features = feature_functions(searcher.features)
+        self.labels = value_labels(problem.space.root)
         self.tried = Tried()
+        self.networks = Tried()
         self.outcomes: list[Outcome] = []
         self.archs: list[Architecture] = []
         self.surrogate: tuple[int, Surrogate] | None = None
@@ -82,14 +105,19 @@ class SMBOSearch:
         posterior = surrogate.posterior(targets, waiting)
         acquisition = Acquisition(self.outcomes, targets, posterior.smoothed)
 
+        weight = self.searcher.prior_weight / len(self.outcomes)
+
         def score(archs: Sequence[Architecture]) -> Array:
-            return acquisition(*posterior.predict(surrogate.points(archs)))
+            value = acquisition(*posterior.predict(surrogate.points(archs)))
+            return value + weight * np.array([self.space.log_prior(arch) for arch in archs])
 
         found = best_candidates(candidates, self.incumbents(rng), score)
-        if not found:
-            return self.random.ask(number, pending)
-        value, arch = found[0]
-        return Proposal(arch.assignment, note={"log_acquisition": value})
+        networks = {network_id(arch, self.labels) for arch in waiting}
+        for value, arch in found[:MAX_CHECKED]:
+            network = network_id(arch, self.labels)
+            if network not in self.networks and network not in networks:
+                return Proposal(arch.assignment, note={"log_acquisition": value})
+        return self.random.ask(number, pending)
 
     def incumbents(self, rng: random.Random) -> list[Architecture]:
         """The best trials so far, best first; with several objectives some of the front, then the best by the first."""
@@ -104,9 +132,11 @@ class SMBOSearch:
 
     def tell(self, told: Told) -> None:
         self.random.tell(told)
-        self.tried.add(answers_id(told.assignment))
+        arch = Architecture(self.space, dict(told.assignment))
+        self.tried.add(arch.id)
+        self.networks.add(network_id(arch, self.labels))
         self.outcomes.append(outcome_of(told, self.problem))
-        self.archs.append(Architecture(self.space, dict(told.assignment)))
+        self.archs.append(arch)
 
     def fitted(self) -> Surrogate:
         """The surrogate of what was told: a function of that alone, however often and when it was asked for."""
@@ -123,8 +153,8 @@ class SMBOSearch:
         if kind == "ngrams":
             return NgramSurrogate(archs, targets)
         if kind == "forest" or (kind == "auto" and size > MAX_GP):
-            return ForestSurrogate(self.space, archs, targets)
-        return GPSurrogate(self.space, archs, targets)
+            return ForestSurrogate(self.space, archs, targets, self.features)
+        return GPSurrogate(self.space, archs, targets, self.features)
 
 
 def size_of_fit(told: int, first: int) -> int:

@@ -70,7 +70,10 @@ class Acquisition:
         feasible = [i for i, outcome in enumerate(outcomes) if outcome.feasible]
         losses = smoothed[feasible, : self.num_losses] if feasible else smoothed[:0, : self.num_losses]
         points = [tuple(row) for row in losses.tolist()]
-        self.front = [point for point, kept in zip(points, undominated(points), strict=True) if kept]
+        if self.num_losses == 1:
+            self.front = points and [min(points)]
+        else:
+            self.front = [point for point, kept in zip(points, undominated(points), strict=True) if kept]
         corner = losses.max(axis=0) if len(losses) else np.zeros(self.num_losses)
         if self.num_losses > 1 and self.front:
             front = np.array(self.front)
