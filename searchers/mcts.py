@@ -20,7 +20,8 @@ from archsearch.searchers.bisection import Scale, scale_of
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import outcome_of
 from archsearch.searchers.random import Random
-from archsearch.searchers.rollouts import follow, shares
+from archsearch.searchers.rollouts import CALMING, STRENGTH, follow, shares
+from archsearch.searchers.surrogate_rollouts import RankedRollouts
 from archsearch.searchers.tree import Step, Tree
 from archsearch.searchers.tried import Tried
 from archsearch.searchers.uct import draw_index, savage_scores, shrunk, uct
@@ -32,7 +33,7 @@ MAX_REPEATS = 100
 # Scales are kept by path; grammars have ever more paths.
 MAX_SCALES = 20_000
 
-ROLLOUTS = ("shared", "random")
+ROLLOUTS = ("shared", "random", "surrogate")
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,15 @@ class MCTS:
             always are.
         shared: as how many trials the scores of the same answer elsewhere in the tree count; with 0 only those below
             a node do.
-        rollouts: what is drawn below the tree: by the scores of the same answers elsewhere ("shared"), or as the
-            decisions' own draws ("random"). `MCTS(bisection=False, shared=0.0, rollouts="random")` is plain UCT.
+        rollouts: how what is below the tree is drawn: by the scores of the same answers elsewhere ("shared"), by the
+            decisions' own draws ("random"), or as the one of several shared ones that the surrogate of `SMBO` makes
+            most of ("surrogate"; slower). `MCTS(bisection=False, shared=0.0, rollouts="random")` is plain UCT.
     """
 
-    exploration: float = 0.5
+    exploration: float = 0.7
     bisection: bool = True
     shared: float = 8.0
-    rollouts: Literal["shared", "random"] = "shared"
+    rollouts: Literal["shared", "random", "surrogate"] = "shared"
 
     def __post_init__(self) -> None:
         for name in ("exploration", "shared"):
@@ -104,6 +106,7 @@ class MCTSSearch:
         self.answers = AnswerStatistics()
         self.scales: dict[str, Scale] = {}
         self.statistics: Statistics | None = None
+        self.ranked = RankedRollouts(problem) if searcher.rollouts == "surrogate" else None
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         if not self.trials or self.tree.closed:
@@ -113,16 +116,26 @@ class MCTSSearch:
         lost: dict[int, int] = {}
         for trial in pending:
             self.lose(trial.assignment, lost)
-        for _ in range(MAX_REPEATS):
+        wanted = self.ranked.number if self.ranked is not None else 1
+        found: dict[str, Architecture] = {}
+        repeats = 0
+        while len(found) < wanted and repeats < MAX_REPEATS:
             try:
-                simulated = self.simulate(rng, lost)
+                arch = Architecture(self.space, self.simulate(rng, lost, STRENGTH * CALMING**repeats))
             except EndlessSpace:
+                repeats += 1
                 continue
-            arch = Architecture(self.space, simulated)
-            if arch.id not in self.tried and arch.id not in under_way and self.space.allowed(arch):
-                return Proposal(arch.assignment)
-            self.lose(simulated, lost)
-        return self.random.ask(number, pending)
+            if arch.id in found:
+                repeats += 1
+            elif arch.id in self.tried or arch.id in under_way or not self.space.allowed(arch):
+                repeats += 1
+                self.lose(arch.answers, lost)
+            else:
+                found[arch.id] = arch
+        if not found:
+            return self.random.ask(number, pending)
+        archs = list(found.values())
+        return Proposal((archs[0] if self.ranked is None else self.ranked.best(archs, pending)).assignment)
 
     def tell(self, told: Told) -> None:
         self.random.tell(told)
@@ -134,6 +147,8 @@ class MCTSSearch:
         for path, answer in told.assignment.items():
             self.answers.add(path, frozen(answer), trial)
         self.statistics = None
+        if self.ranked is not None:
+            self.ranked.tell(told)
 
     def lose(self, assignment: Mapping[str, Any], lost: dict[int, int]) -> None:
         """Count a trial without an outcome as one that came out worst, for this ask (a virtual loss).
@@ -143,8 +158,8 @@ class MCTSSearch:
         for node in self.tree.trail(self.steps(assignment)):
             lost[node] = lost.get(node, 0) + 1
 
-    def simulate(self, rng: random.Random, lost: Mapping[int, int]) -> dict[str, Any]:
-        """Answers from the root to the end: those of the tree by UCT, then a rollout."""
+    def simulate(self, rng: random.Random, lost: Mapping[int, int], strength: float) -> dict[str, Any]:
+        """Answers from the root to the end: those of the tree by UCT, then a rollout (see `follow` for its strength)."""
         statistics = self.evaluate()
         asked: set[str] = set()
         node: int | None = 0
@@ -165,8 +180,8 @@ class MCTSSearch:
                     break
             else:
                 node = None
-            if self.searcher.rollouts == "shared":
-                cell = follow(path, scale, cell, statistics.answers, rng)
+            if self.searcher.rollouts != "random":
+                cell = follow(path, scale, cell, statistics.answers, strength, rng)
             return scale.draw(cell, rng.random)
 
         return self.space.walk(decide)

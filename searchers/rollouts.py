@@ -11,6 +11,8 @@ from archsearch.searchers.uct import draw_index, evidence, tilted
 
 # How strongly rollouts follow the evidence, in nats a standard error.
 STRENGTH = 1.5
+# What a simulation that gives nothing new multiplies it by, for the next.
+CALMING = 0.8
 # Fewer trials tell nothing about parts of a cell.
 MIN_TRIALS = 2
 
@@ -22,7 +24,7 @@ def shares(scale: Scale, cells: Sequence[Cell]) -> list[float]:
     return [mass / total for mass in masses]
 
 
-def follow(path: str, scale: Scale, cell: Cell, answers: ScoredAnswers, rng: random.Random) -> Cell:
+def follow(path: str, scale: Scale, cell: Cell, answers: ScoredAnswers, strength: float, rng: random.Random) -> Cell:
     """A part of a cell, drawn by how likely the decision's own draw makes each and by what trials in it scored.
 
     It is divided until it is one answer, or until there are too few trials in it to tell its parts apart.
@@ -37,4 +39,4 @@ def follow(path: str, scale: Scale, cell: Cell, answers: ScoredAnswers, rng: ran
         for part in parts:
             inside, score = line.of(part)
             evidences.append(evidence(score, inside, total / count))
-        cell = parts[draw_index(tilted(shares(scale, parts), evidences, STRENGTH), rng.random())]
+        cell = parts[draw_index(tilted(shares(scale, parts), evidences, strength), rng.random())]
