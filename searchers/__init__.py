@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
     from archsearch.searchers.evolution import Evolution
     from archsearch.searchers.exhaustive import Exhaustive
+    from archsearch.searchers.local_search import LocalSearch
     from archsearch.searchers.mcts import MCTS
+    from archsearch.searchers.nsga2 import NSGA2
     from archsearch.searchers.random import Random
     from archsearch.searchers.smbo import SMBO
 
 __all__ = [
     "MCTS",
+    "NSGA2",
     "SMBO",
     "Evolution",
     "Exhaustive",
+    "LocalSearch",
     "Pending",
     "Problem",
     "Proposal",
@@ -33,7 +37,15 @@ __all__ = [
     "by_name",
 ]
 
-NAMES = {"random": "Random", "exhaustive": "Exhaustive", "evolution": "Evolution", "smbo": "SMBO", "mcts": "MCTS"}
+NAMES = {
+    "random": "Random",
+    "exhaustive": "Exhaustive",
+    "evolution": "Evolution",
+    "smbo": "SMBO",
+    "mcts": "MCTS",
+    "nsga2": "NSGA2",
+    "local_search": "LocalSearch",
+}
 
 _MODULES = {name: module for module, name in NAMES.items()}
 

@@ -8,15 +8,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import EndlessSpace, SingleArchitecture, UsageError
+from archsearch.errors import UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
+from archsearch.searchers.variation import mutated
 from archsearch.spaces.architecture import answers_id
-
-# So many mutations of mutations that were all tried before: then an architecture at random is as good.
-MAX_REPEATS = 100
 
 
 @dataclass(frozen=True)
@@ -64,15 +62,10 @@ class EvolutionSearch:
         parent = min(tournament, key=lambda rival: rival.place)
         arch = self.space.architecture(parent.assignment)
         under_way = {answers_id(trial.assignment) for trial in pending}
-        try:
-            for _ in range(MAX_REPEATS):
-                # A repeat is mutated further, so that the search leaves what it knows.
-                arch = self.space.mutate(arch, rng)
-                if arch.id not in self.tried and arch.id not in under_way:
-                    return Proposal(arch.assignment, note={"mutated": parent.number})
-        except (SingleArchitecture, EndlessSpace):
-            pass
-        return self.random.ask(number, pending)
+        child = mutated(arch, lambda id: id in self.tried or id in under_way, rng)
+        if child is None:
+            return self.random.ask(number, pending)
+        return Proposal(child.assignment, note={"mutated": parent.number})
 
     def tell(self, told: Told) -> None:
         self.random.tell(told)

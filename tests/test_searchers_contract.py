@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from archsearch.errors import EndlessSpace, SizeTooHard, UsageError
-from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.contract import Direction, Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.exhaustive import Exhaustive
+from archsearch.searchers.local_search import LocalSearch
+from archsearch.searchers.nsga2 import NSGA2
 from archsearch.searchers.random import Random
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Real, Sequential
@@ -28,6 +30,21 @@ class TestRandom(SearcherContract):
 
 class TestEvolution(SearcherContract):
     searcher = Evolution(population=6, sample=3)
+    takes_several = False
+
+
+class TestNSGA2(SearcherContract):
+    searcher = NSGA2(population=6)
+
+
+class TestNSGA2OfSeveral(SearcherContract):
+    searcher = NSGA2(population=5, crossover=0.5, mutations=2)
+    directions: Mapping[str, Direction] = {"accuracy": "maximize", "latency": "minimize"}
+    num_spaces = 2
+
+
+class TestLocalSearch(SearcherContract):
+    searcher = LocalSearch(starts=3)
     takes_several = False
 
 
