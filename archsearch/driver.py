@@ -32,10 +32,10 @@ from archsearch.errors import Infeasible
 from archsearch.job import Job, Metrics, Outcome, Report
 from archsearch.record import Asked, Record, Reused, told
 from archsearch.reuse import carried_over, evaluation_id
-from archsearch.spaces.same_network import network_of, value_labels
 from archsearch.searchers.contract import Pending, Proposal, State, stream
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.decisions import frozen
+from archsearch.spaces.same_network import network_of, value_labels
 from archsearch.trial import TrialRecord
 
 # A trial whose workers are lost this often is recorded as failed.
