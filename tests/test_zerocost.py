@@ -22,6 +22,9 @@ from archsearch import zerocost
 from archsearch.errors import UsageError
 from archsearch.spaces import llama, nasbench201, nasbench_macro, transformer
 from archsearch.zerocost_batches import random_inputs, random_labels
+from archsearch.zerocost_codes import activation_codes
+from archsearch.zerocost_networks import network_of
+from archsearch.zerocost_units import units
 
 SCORES = ("synflow", "grad_norm", "zico", "naswot", "swap")
 
@@ -376,6 +379,23 @@ def test_a_network_of_a_published_space() -> None:
     arch = nasbench201.space(cells=1).sample(random.Random(0))
     for name in SCORES:
         assert math.isfinite(getattr(zerocost, name)(arch)), name
+
+
+@pytest.mark.parametrize(
+    "space",
+    [nasbench201.space(cells=1, size=8), nasbench_macro.space(), transformer.space(length=16, depth=(1, 3))],
+    ids=["nasbench201", "nasbench_macro", "gpt"],
+)
+def test_units_are_the_bits_of_the_codes(space: A.Space) -> None:
+    for arch in space.sample(random.Random(0), 3):
+        codes = activation_codes(network_of(arch), random_inputs(space, 2, seed=0), 2)
+        assert units(arch) == sum(bits.shape[1] for bits in codes)
+
+
+def test_an_architecture_without_units() -> None:
+    space = A.Space(A.Sequential(A.nn.Linear(A.Choice([2, 3]))), input_shape=(4,))
+    with pytest.raises(UsageError, match="no rectifier"):
+        units(space.sample(random.Random(0)))
 
 
 def test_networks_that_differ_by_the_place_of_an_identity_score_alike() -> None:

@@ -24,6 +24,7 @@ from benchmarks.regret.data import folder, table
 
 from archsearch.spaces import nasbench_macro
 from archsearch.spaces.architecture import Architecture
+from archsearch.zerocost_units import units
 
 CACHE = Path(__file__).parent / "zerocost_nbmacro.json.gz"
 LABELS = ("identity", "mb3_k3", "mb6_k5")
@@ -139,10 +140,11 @@ def report() -> None:
     print(f"{len(rows)} rows; canonical digits differ from the table's in {wrong}")
     accuracy = dict(zip(rows["canonical"], rows["mean_acc"].tolist(), strict=True))
     scores = kept()
-    free: dict[str, dict[str, float]] = {"parameters": {}, "flops": {}}
+    free: dict[str, dict[str, float]] = {"parameters": {}, "flops": {}, "units": {}}
     for digits in networks():
         arch = architecture(digits)
-        free["parameters"][digits], free["flops"][digits] = arch.parameters, arch.flops
+        for measure, number in (("parameters", arch.parameters), ("flops", arch.flops), ("units", units(arch))):
+            free[measure][digits] = number
     scores = {**free, **scores}
     good = sorted(accuracy.values())[len(accuracy) // 2]
     for name in [name for name in scores if not name.startswith("seconds/")]:
