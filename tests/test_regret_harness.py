@@ -192,8 +192,9 @@ def test_who_is_best() -> None:
 def test_picture_is_drawn(tmp_path: Path) -> None:
     """A picture of two methods, one of which reaches a regret of zero."""
     pytest.importorskip("matplotlib")
+    methods = [("random", "archsearch 1"), ("peer-a", "peer 1")]
     runs = [trace(TINY, i, 7, run_of(*[(i % 2 + n, "x") for n in range(6)])) for i in range(report.MIN_RUNS)]
-    found = [results.Results("tiny", name, name, {}, {t.seed: t for t in runs}) for name in ("archsearch 1", "a")]
+    found = [results.Results("tiny", *each, {}, {t.seed: t for t in runs}) for each in methods]
     report.picture(TINY, found, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 

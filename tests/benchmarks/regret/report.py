@@ -17,6 +17,8 @@ from benchmarks.regret import results, tasks
 from benchmarks.regret.results import Results
 from benchmarks.regret.tasks import Task
 
+from archsearch.searchers import NAMES
+
 Array = npt.NDArray[np.float64]
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -24,6 +26,8 @@ CHECKPOINTS = (10, 25, 50, 100, 200)
 RESAMPLES = 2_000
 # With fewer runs a method counts for nothing yet.
 MIN_RUNS = 10
+# Ours, in the order of their colours; `exhaustive` does not search.
+OURS = [name for name in NAMES if name != "exhaustive"]
 # A picture has our searchers with their defaults and so many of the best peers.
 NUM_PEERS = 6
 
@@ -142,14 +146,14 @@ def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
     curves = {found.method: regrets(task, found) for found in all_found if len(found.traces) >= MIN_RUNS}
     order = sorted(curves, key=lambda method: curves[method].mean(axis=0)[-1])
     all_ours = {found.method for found in all_found if found.is_ours}
-    ours = [method for method in order if method in all_ours and ":" not in method]
+    ours = [method for method in order if method in all_ours and method in OURS]
     peers = [method for method in order if method not in all_ours][:NUM_PEERS]
     above: list[float] = []
     for side, methods in (("-", ours), ("--", peers)):
         for i, method in enumerate(methods):
             mean, (low, high) = curves[method].mean(axis=0), interval(curves[method])
             above += mean[mean > 0].tolist()
-            color = pyplot.get_cmap("tab10" if side == "-" else "Dark2")(i)
+            color = pyplot.get_cmap("tab10")(OURS.index(method)) if side == "-" else pyplot.get_cmap("Dark2")(i)
             evaluations = np.arange(1, len(mean) + 1)
             width = 1.8 if side == "-" else 1.2
             axes.plot(evaluations, mean, side, label=method, linewidth=width, color=color)
@@ -165,7 +169,7 @@ def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
         xlim=(1, task.budget),
     )
     axes.grid(alpha=0.25, which="both")
-    axes.legend(fontsize=8, ncols=2, title=f"ours solid; dashed the best {len(peers)} peers" if peers else None)
+    axes.legend(fontsize=8, ncols=2, title="ours solid, the best peers dashed" if peers else None)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
