@@ -30,6 +30,7 @@ from archsearch.spaces.nodes import (
     Shared,
     Subset,
 )
+from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 from archsearch.spaces.tensor import Tensor
 
@@ -45,6 +46,7 @@ def grammar(depth: int) -> Any:
 
 def finite_spaces() -> dict[str, Space]:
     """Small spaces with an end, of every kind that has tripped a searcher up."""
+    wide = Space({"a": Integer(1, 9), "b": Choice({"none": None, "some": Integer(1, 9)}), "c": Boolean()})
     return {
         "flat": Space({"a": Choice([1, 2, 3]), "b": Boolean(), "c": Choice(["x", "y"])}),
         "conditional": Space(
@@ -56,6 +58,10 @@ def finite_spaces() -> dict[str, Space]:
             {"a": Integer(1, 6), "b": Integer(1, 6)}, require=[lambda a, b: a < b], where=[lambda arch: arch["a"] != 2]
         ),
         "islands": Space({"a": Integer(1, 3), "b": Integer(1, 3), "c": Integer(1, 3)}, require=[equal, equal_too]),
+        "pool": Pool(wide, wide.sample(random.Random(0), 14)),
+        "prior": Space(
+            {"a": Choice([1, 2, 3], prior=[50, 49, 1]), "b": Choice({"x": None, "y": Boolean()}, prior={"x": 99})}
+        ),
         "tuples": Space({"a": Choice([(1, 2), (3, 4), (5, 6)]), "b": Integer(1, 9)}),
         "one": Space({"a": Choice([1])}),
         "one is left": Space({"a": Integer(1, 9)}, where=[lambda arch: arch["a"] == 7]),

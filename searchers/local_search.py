@@ -14,7 +14,6 @@ from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture, answers_id
-from archsearch.spaces.moves import live
 
 # Neighbours are looked at so many at a time; where there are no more, these are all.
 BLOCK = 64
@@ -92,7 +91,7 @@ class Climbs:
     def move_to(self, outcome: Outcome) -> None:
         self.incumbent = outcome
         self.arch = self.space.architecture(outcome.assignment)
-        decisions = live(self.space, self.arch).values()
+        decisions = self.space.live(self.arch).values()
         changes = sum([COMPLETIONS if d.options is None else d.size - 1 for d in decisions])
         self.num_blocks = max(1, -(-changes // BLOCK))
         self.block = 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from archsearch.errors import UsageError
-from archsearch.searchers.contract import Problem, Search, Searcher, Told
+from archsearch.searchers.contract import Limit, Problem, Search, Searcher, Told
 from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.random import Random
 from archsearch.spaces.nodes import Choice
@@ -80,6 +80,25 @@ def test_a_tournament_of_all_mutates_the_best_of_the_young() -> None:
     assert sorted(proposal.assignment.values())[1:-1] == [2] * 10
 
 
+def test_a_tournament_prefers_what_keeps_the_constraints() -> None:
+    """However good a trial is, one that keeps them beats it, and one that breaks them less."""
+    problem = Problem(SPACE, {"score": "maximize"}, (), 0, {"latency": Limit(maximum=1.0)})
+    search = Evolution(population=4, sample=4).start(problem)
+    for number, (value, latency) in enumerate([(9.0, 5.0), (1.0, 0.5), (0.5, 1.0), (8.0, None)]):
+        assignment = dict.fromkeys(SPACE.sample(random.Random(0)).assignment, number)
+        search.tell(Told(number, assignment, "done", {"score": value}, {"latency": latency}, 0.0))
+    proposal = search.ask(4, [])
+    assert proposal is not None
+    assert proposal.note == {"mutated": 1}
+    for number, latency in ((4, 3.0), (5, 2.0), (6, 4.0), (7, None)):
+        proposal = search.ask(number, [])
+        assert proposal is not None
+        search.tell(Told(number, proposal.assignment, "done", {"score": 7.0}, {"latency": latency}, 0.0))
+    proposal = search.ask(8, [])
+    assert proposal is not None
+    assert proposal.note == {"mutated": 5}
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_it_is_better_than_random_search(direction: Any) -> None:
     def best(searcher: Searcher, seed: int) -> float:
@@ -94,5 +113,7 @@ def test_it_is_better_than_random_search(direction: Any) -> None:
 def test_what_it_cannot_do_is_said_at_once() -> None:
     with pytest.raises(UsageError, match="sample=30, population=25"):
         Evolution(sample=30)
-    with pytest.raises(UsageError, match="one objective, but the study has a, b; Random, Exhaustive, .* and Auto take several"):
+    with pytest.raises(
+        UsageError, match="one objective, but the study has a, b; Random, Exhaustive, .* and Auto take several"
+    ):
         Evolution().start(Problem(SPACE, {"a": "maximize", "b": "minimize"}))
