@@ -114,6 +114,6 @@ def test_what_it_cannot_do_is_said_at_once() -> None:
     with pytest.raises(UsageError, match="sample=30, population=25"):
         Evolution(sample=30)
     with pytest.raises(
-        UsageError, match="one objective, but the study has a, b; Random, Exhaustive, .* and Auto take several"
+        UsageError, match=r"one objective, but the study has a, b; Random, Exhaustive, .* and Auto take several"
     ):
         Evolution().start(Problem(SPACE, {"a": "maximize", "b": "minimize"}))
