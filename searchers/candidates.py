@@ -11,12 +11,14 @@ import numpy.typing as npt
 from archsearch.errors import ArchsearchError, EndlessSpace
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.moves import live
+from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 
 Score = Callable[[Sequence[Architecture]], npt.NDArray[np.float64]]
 
 # So many rounds of local search, from so many of the best candidates, with so many neighbours each.
 ROUNDS, CLIMBERS, STEPS = 3, 4, 24
+NUM_FROM_POOL = 1_000
 NUM_INCUMBENTS, NUM_FRESH, NUM_CROSSED, NUM_NEAR = 5, 100, 30, 40
 
 
@@ -56,6 +58,8 @@ class Candidates:
 
     def near(self, arch: Architecture, number: int) -> list[Architecture]:
         """Neighbours of an architecture: all where they are few, else so many mutations."""
+        if isinstance(self.space, Pool):
+            return self.new(self.space.neighbors(arch, number, self.rng))
         if sum([decision.size - 1 for decision in live(self.space, arch).values()]) <= number:
             return self.new(self.space.neighbors(arch, 4, self.rng))
         return self.new(self.mutations(arch, number))
@@ -97,7 +101,8 @@ def best_candidates(
 
     The search goes in step, so that there are few calls of `score` with many rows each.
     """
-    pool = candidates.fresh(NUM_FRESH)
+    # Members of a pool are drawn and compared by the thousand in the time of a hundred others.
+    pool = candidates.fresh(NUM_FROM_POOL if isinstance(candidates.space, Pool) else NUM_FRESH)
     for i, arch in enumerate(incumbents):
         pool += candidates.near(arch, NUM_NEAR if i else 2 * NUM_NEAR)
         pool += candidates.far(arch, NUM_NEAR // 2)

@@ -16,7 +16,7 @@ import numpy as np
 
 from archsearch.errors import UsageError, did_you_mean
 from archsearch.searchers.acquisition import Array
-from archsearch.searchers.candidates import NUM_INCUMBENTS, Candidates, best_candidates
+from archsearch.searchers.candidates import NUM_INCUMBENTS, Candidates, Score, best_candidates
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.features import feature_functions
 from archsearch.searchers.forest_surrogate import ForestSurrogate
@@ -96,28 +96,34 @@ class SMBOSearch:
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         if len(self.outcomes) < self.searcher.initial:
             return self.random.ask(number, pending)
-        waiting = [Architecture(self.space, dict(trial.assignment)) for trial in pending]
+        waiting = self.architectures(pending)
         under_way = {arch.id for arch in waiting}
         rng = stream(self.problem.seed, number)
         candidates = Candidates(self.space, lambda id: id in self.tried or id in under_way, rng)
-        surrogate = self.fitted()
-        targets = targets_of(self.outcomes)
-        posterior = surrogate.posterior(targets, waiting)
-        acquisition = Acquisition(self.outcomes, targets, posterior.smoothed)
-
-        weight = self.searcher.prior_weight / len(self.outcomes)
-
-        def score(archs: Sequence[Architecture]) -> Array:
-            value = acquisition(*posterior.predict(surrogate.points(archs)))
-            return value + weight * np.array([self.space.log_prior(arch) for arch in archs])
-
-        found = best_candidates(candidates, self.incumbents(rng), score)
+        found = best_candidates(candidates, self.incumbents(rng), self.promise(waiting))
         networks = {network_id(arch, self.labels) for arch in waiting}
         for value, arch in found[:MAX_CHECKED]:
             network = network_id(arch, self.labels)
             if network not in self.networks and network not in networks:
                 return Proposal(arch.assignment, note={"log_acquisition": value})
         return self.random.ask(number, pending)
+
+    def architectures(self, pending: Sequence[Pending]) -> list[Architecture]:
+        return [Architecture(self.space, dict(trial.assignment)) for trial in pending]
+
+    def promise(self, waiting: Sequence[Architecture]) -> Score:
+        """How much architectures promise, with these under way: the acquisition, and what is left of the priors."""
+        surrogate = self.fitted()
+        targets = targets_of(self.outcomes)
+        posterior = surrogate.posterior(targets, waiting)
+        acquisition = Acquisition(self.outcomes, targets, posterior.smoothed)
+        weight = self.searcher.prior_weight / len(self.outcomes)
+
+        def score(archs: Sequence[Architecture]) -> Array:
+            value = acquisition(*posterior.predict(surrogate.points(archs)))
+            return value + weight * np.array([self.space.log_prior(arch) for arch in archs])
+
+        return score
 
     def incumbents(self, rng: random.Random) -> list[Architecture]:
         """The best trials so far, best first; with several objectives some of the front, then the best by the first."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from archsearch.searchers.contract import Pending, Problem, Told
 from archsearch.searchers.smbo import SMBO, SMBOSearch
-from archsearch.searchers.targets import Acquisition, targets_of
 from archsearch.spaces.architecture import Architecture
 
 NUM_ROLLOUTS = 32
@@ -30,10 +29,5 @@ class RankedRollouts:
         """The one that promises most; the first of equal ones."""
         if len(archs) == 1:
             return archs[0]
-        waiting = [Architecture(self.model.space, dict(trial.assignment)) for trial in pending]
-        surrogate = self.model.fitted()
-        targets = targets_of(self.model.outcomes)
-        posterior = surrogate.posterior(targets, waiting)
-        acquisition = Acquisition(self.model.outcomes, targets, posterior.smoothed)
-        values = acquisition(*posterior.predict(surrogate.points(archs))).tolist()
+        values = self.model.promise(self.model.architectures(pending))(archs).tolist()
         return archs[max(range(len(archs)), key=lambda i: values[i])]
