@@ -19,8 +19,6 @@ from archsearch.spaces.targets import label
 RECTIFIERS = frozenset(
     ["ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish"]
 )
-    ["ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish"]
-)
 
 
 def units(arch: Architecture) -> float:
