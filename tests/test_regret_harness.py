@@ -189,6 +189,13 @@ def test_who_is_best() -> None:
     assert row == "| tiny | **1.75** | 3.25 | 2.25 peer-a |"
 
 
+def test_runs_of_other_code_are_said() -> None:
+    """Ours of another version, or of a searcher that is no more; peers never."""
+    current = ours.method("random").version
+    made = [("random", current), ("evolution", "archsearch old"), ("gone", "archsearch old"), ("peer-a", "peer 1")]
+    assert report.stale([results.Results("tiny", *each, {}) for each in made]) == ["evolution", "gone"]
+
+
 def test_picture_is_drawn(tmp_path: Path) -> None:
     """A picture of two methods, one of which reaches a regret of zero."""
     pytest.importorskip("matplotlib")

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from benchmarks.regret import results, tasks
+from benchmarks.regret import ours, results, tasks
 from benchmarks.regret.results import Results
 from benchmarks.regret.tasks import Task
 
+from archsearch.errors import UsageError
 from archsearch.searchers import NAMES
 
 Array = npt.NDArray[np.float64]
@@ -111,23 +112,37 @@ def verdict(
     return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"]
 
 
+def stale(all_found: Sequence[Results]) -> list[str]:
+    """Our methods whose runs on file were made by other code than there is now."""
+    names = []
+    for found in all_found:
+        if found.is_ours:
+            try:
+                current = found.is_of(ours.method(found.method))
+            except UsageError:  # a searcher or a setting that is no more
+                current = False
+            if not current:
+                names.append(found.method)
+    return names
+
+
 def summary(all_found: Sequence[tuple[Task, Sequence[Results]]], at: int) -> str:
     """Mean regret of our searchers with their defaults and of the best peer after so many evaluations, by task."""
     rows = []
     names: list[str] = []
     for task, found in all_found:
-        ours: dict[str, float] = {}
+        own: dict[str, float] = {}
         peers: dict[str, float] = {}
         for each in found:
             curve = regrets(task, each) if len(each.traces) >= MIN_RUNS else np.zeros((0, 0))
             if curve.shape[1] >= at and not (each.is_ours and ":" in each.method):
-                (ours if each.is_ours else peers)[each.method] = float(curve[:, at - 1].mean())
-        rows.append((task.name, ours, peers))
-        names += [method for method in ours if method not in names]
+                (own if each.is_ours else peers)[each.method] = float(curve[:, at - 1].mean())
+        rows.append((task.name, own, peers))
+        names += [method for method in own if method not in names]
     lines = [f"| after {at} | {' | '.join([*names, 'best peer'])} |", "|---" * (len(names) + 2) + "|"]
-    for task_name, ours, peers in rows:
-        least = min([*ours.values(), *peers.values()], default=0.0)
-        shown = {m: f"**{number(v)}**" if v == least else number(v) for m, v in {**ours, **peers}.items()}
+    for task_name, own, peers in rows:
+        least = min([*own.values(), *peers.values()], default=0.0)
+        shown = {m: f"**{number(v)}**" if v == least else number(v) for m, v in {**own, **peers}.items()}
         cells = [shown.get(method, "") for method in names]
         cells.append(" ".join([f"{shown[m]} {m}" for m in sorted(peers, key=lambda m: peers[m])[:1]]))
         lines.append(f"| {task_name} | {' | '.join(cells)} |")
@@ -146,10 +161,10 @@ def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
     curves = {found.method: regrets(task, found) for found in all_found if len(found.traces) >= MIN_RUNS}
     order = sorted(curves, key=lambda method: curves[method].mean(axis=0)[-1])
     all_ours = {found.method for found in all_found if found.is_ours}
-    ours = [method for method in order if method in all_ours and method in OURS]
+    own = [method for method in order if method in all_ours and method in OURS]
     peers = [method for method in order if method not in all_ours][:NUM_PEERS]
     above: list[float] = []
-    for side, methods in (("-", ours), ("--", peers)):
+    for side, methods in (("-", own), ("--", peers)):
         for i, method in enumerate(methods):
             mean, (low, high) = curves[method].mean(axis=0), interval(curves[method])
             above += mean[mean > 0].tolist()
@@ -186,6 +201,8 @@ def main() -> None:
     known = [(tasks.task(name), found) for name, found in all_found if found]
     for task, found in known:
         print(table(task, found))
+        if names := stale(found):
+            print(f"made by other code than there is now: {', '.join(names)}\n")
         picture(task, found, given.pictures / f"regret_{task.name}.png")
     for at in CHECKPOINTS[1:]:
         print(summary(known, at))
