@@ -1,7 +1,7 @@
 """The tree of decisions: a node stands for answers given so far, and knows the trials that begin with them.
 
 An ordered decision takes several levels, one a halving (see `bisection`). A node gets branches when a second trial
-comes to it, so there are nodes only where trials part, and about as many as trials.
+comes to it, so trials have nodes as far down as they have beginnings in common, and one further.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ class Tree:
         """Whether a trial stays at a node: it has no answers left, or is the first to come."""
         node = self.nodes[place.node]
         if place.step == len(steps):
-            node.closed = True
+            # Of a Real a cell is all that nodes know, and there are always more numbers in it.
+            node.closed = all([step.scale.decision.options is not None for step in steps])
         elif not node.parts and node.resting is None:
             node.resting = trial
         else:
