@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from archsearch.searchers.auto import Auto
     from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
     from archsearch.searchers.evolution import Evolution
     from archsearch.searchers.exhaustive import Exhaustive
@@ -24,6 +25,7 @@ __all__ = [
     "MCTS",
     "NSGA2",
     "SMBO",
+    "Auto",
     "Evolution",
     "Exhaustive",
     "LocalSearch",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 NAMES = {
+    "auto": "Auto",
     "random": "Random",
     "exhaustive": "Exhaustive",
     "evolution": "Evolution",

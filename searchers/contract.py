@@ -119,7 +119,10 @@ class Told:
 
 
 class Search(Protocol):
-    """A search under way. It may be deep-copied."""
+    """A search under way. It may be deep-copied.
+
+    One that was chosen for the problem may say what it is and why in an attribute `reason`: the record keeps it.
+    """
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         """The architecture for trial `number`; None where nothing is left. Asking twice gives the same."""

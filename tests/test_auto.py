@@ -1,0 +1,59 @@
+"""The automatic choice: what it takes, that it says why, and that it keeps the contract."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from archsearch.searchers import by_name
+from archsearch.searchers.auto import Auto, AutoSearch
+from archsearch.searchers.contract import Problem
+from archsearch.searchers.exhaustive import Exhaustive
+from archsearch.searchers.mcts import MCTS
+from archsearch.searchers.nsga2 import NSGA2
+from archsearch.searchers.smbo import SMBO
+from archsearch.spaces.nodes import Boolean, Choice, Lazy, Real
+from archsearch.spaces.space import Space
+from archsearch.testing import SearcherContract
+
+
+class TestAuto(SearcherContract):
+    searcher = Auto()
+    trials = 12
+    num_spaces = 0
+
+
+def grammar() -> Choice:
+    """Mostly ends, and has no end of architectures."""
+    return Choice({"end": None, "also": None, "on": {"x": Boolean(), "more": Lazy(grammar)}})
+
+
+MANY = Space([Boolean() for _ in range(1_200)])
+
+
+@pytest.mark.parametrize(
+    ("space", "objectives", "chosen", "why"),
+    [
+        (Space(Choice(list(range(9)))), 1, Exhaustive(), "9 architectures"),
+        (Space([Choice([1, 2, 3])] * 8), 1, SMBO(), "6,561 architectures with about 8 decisions each, one objective"),
+        (Space([Choice([1, 2, 3])] * 8), 2, SMBO(), "2 objectives"),
+        (Space({"lr": Real(0.0, 1.0)}), 1, SMBO(), "infinitely many"),
+        (Space(Lazy(grammar)), 1, SMBO(), "infinitely many"),
+        (MANY, 1, MCTS(), "with about 1200 decisions"),
+        (MANY, 2, NSGA2(), "2 objectives"),
+    ],
+)
+def test_what_is_chosen_and_why(space: Space, objectives: int, chosen: object, why: str) -> None:
+    problem = Problem(space, {f"m{i}": "maximize" for i in range(objectives)})
+    searcher, reason = Auto().choose(problem)
+    assert searcher == chosen
+    search = Auto().start(problem)
+    assert isinstance(search, AutoSearch)
+    assert search.reason == reason
+    assert reason.startswith(type(chosen).__name__.lower())
+    assert re.search(why, reason)
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert by_name("auto") == Auto()
