@@ -14,7 +14,7 @@ from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.space import Space
 
 # With more decisions than this, copies of one decision share a weight: a weight each could not be told apart.
-MAX_WEIGHTS = 512
+MAX_WEIGHTS = 128
 
 Feature = Callable[[Architecture], float]
 
