@@ -159,7 +159,7 @@ class MCTSSearch:
             lost[node] = lost.get(node, 0) + 1
 
     def simulate(self, rng: random.Random, lost: Mapping[int, int], strength: float) -> dict[str, Any]:
-        """Answers from the root to the end: those of the tree by UCT, then a rollout (see `follow` for its strength)."""
+        """Answers from the root to the end: those of the tree by UCT, then a rollout (`follow` has its strength)."""
         statistics = self.evaluate()
         asked: set[str] = set()
         node: int | None = 0

@@ -35,7 +35,7 @@ Score = Callable[[Mapping[str, Any]], float]
 
 def score(assignment: Mapping[str, Any]) -> float:
     """From 0, larger is better; wide deep networks with a rate near 1e-3 win."""
-    value = 10 - abs(math.log10(assignment["rate"]) + 3) + 0.5 * assignment["bias"]
+    value: float = 10 - abs(math.log10(assignment["rate"]) + 3) + 0.5 * assignment["bias"]
     if assignment["kind"] == "deep":
         value += assignment["kind.deep.width"] / 10 + (assignment["kind.deep.act"] == "silu")
     return value
