@@ -18,9 +18,10 @@ from archsearch.spaces.space import Space
 from archsearch.testing import SearcherContract
 
 
+@pytest.mark.slow
 class TestAuto(SearcherContract):
     searcher = Auto()
-    trials = 12
+    trials = 8
     num_spaces = 0
 
 

@@ -23,16 +23,18 @@ from archsearch.testing import SearcherContract
 
 class TestGP(SearcherContract):
     searcher = SMBO(initial=4)
-    trials = 9
+    trials = 7
     num_spaces = 1
 
 
+@pytest.mark.slow
 class TestForest(SearcherContract):
     searcher = SMBO(initial=4, surrogate="forest")
     trials = 7
     num_spaces = 0
 
 
+@pytest.mark.slow
 class TestNgrams(SearcherContract):
     searcher = SMBO(initial=4, surrogate="ngrams")
     trials = 7
