@@ -249,15 +249,14 @@ class Maker:
             case 0:
                 return self.rng.choice(known)
             case 1:
-                return (Choice(known[-2:]), nn.Linear(FEATURES))
+                return (Choice(known[-2:]), self.rng.choice([nn.Linear(FEATURES), self.layer(), self.edge()]))
             case 2:
                 return Subset(known, 1, min(2, len(known)))
             case 3:
                 return Subset([(name, self.edge()) for name in known[-2:]])
             case 4:
-                there = Lazy(lambda there: nn.Tanh() if there else None, there=Boolean())
-                return {name: self.rng.choice([there, self.edge()]) for name in known[-2:]}
-        return [known[-1], (Choice([*known[:2], None]), nn.Tanh())]
+                return {name: self.edge() for name in known[-2:]}
+        return [known[-1], (Choice([*known[:2], None]), self.rng.choice([self.layer(), self.edge()]))]
 
     def edge(self) -> Any:
         """An operation on an edge, or none; there may be no edge."""
@@ -265,6 +264,7 @@ class Maker:
             [
                 None,
                 Optional(self.layer()),
+                Lazy(lambda there: nn.Tanh() if there else None, there=Boolean()),
                 Choice({"none": None, "skip": nn.Identity(), "layer": nn.Linear(FEATURES)}),
             ]
         )

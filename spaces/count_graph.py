@@ -281,7 +281,7 @@ class GraphCount:
             sources.append((env, edge.source, 1))
         step = "".join((*reader.at, *edge.at))
         for start, source, ways in sources:
-            if edge.bare:
+            if edge.bare or source is None:
                 yield Edged(start, source, (), ways)
                 continue
             for after, present, left, more in self.presence(edge.node, step, start):

@@ -13,6 +13,7 @@ from archsearch.errors import SpaceError
 from archsearch.spaces.edges import may_be_none
 from archsearch.spaces.graph_guide import GraphGuide, impossible
 from archsearch.spaces.nodes import Choice, Lazy, Optional
+from archsearch.spaces.resolve import own_answer, own_path
 from archsearch.spaces.sites import Site
 from archsearch.spaces.steps import ASK, TURN, Answers, Program, Programs, Step
 from archsearch.spaces.wiring import Plan, Refused, Slot, plan_of
@@ -36,7 +37,7 @@ def compile_graph(compiler: Compiler, site: Site, steps: list[Step], level: int)
     slots = [slot for row in plan.slots for slot in row]
     left = {i: slot for i, slot in enumerate(slots) if slot.node is not None and left_open(compiler, slot.node.node)}
     widest = (tuple(range(plan.num_vertices)), tuple(left))
-    if plan.all_live and not any([slot.optional or slot.group for slot in left.values()]):
+    if plan.all_live and not any([slot.edge.optional or slot.group for slot in left.values()]):
         compile_live(compiler, plan, widest, steps, level)
         return
 
@@ -81,8 +82,31 @@ def compile_edge(compiler: Compiler, plan: Plan, slot: Slot, steps: list[Step], 
         compiler.compile(slot.source, steps, level)
     if slot.optional:
         assert slot.node is not None
-        compile_presence(compiler, plan, slot.node, steps, level)
+        if slot.source is not None and None in slot.source.node.decision.options:
+            compile_after_source(compiler, plan, slot.source, slot.node, steps)
+        else:
+            compile_presence(compiler, plan, slot.node, steps, level)
     wire(compiler, plan, steps[before:])
+
+
+def compile_after_source(compiler: Compiler, plan: Plan, source: Site, node: Site, steps: list[Step]) -> None:
+    """What settles whether the operation of an edge is None, which without a source there is no need to know."""
+    choice = source.node
+
+    def key(answers: Answers) -> bool:
+        return own_answer(source, choice, answers) is not None
+
+    def program(is_edge: bool) -> Program:
+        opened: list[Step] = []
+        if is_edge:
+            compile_presence(compiler, plan, node, opened, 1)
+            wire(compiler, plan, opened)
+        return compiler.pack(opened)
+
+    # A search for completions must not pass over this step: it leads to what it has not met yet.
+    compiler.wire(node.path, plan)
+    reads = (own_path(source, choice.name),) if choice.decision.size > 1 else ()
+    steps.append(Step(TURN, node, node.path, programs=Programs(program), key=key, reads=reads, widest=True))
 
 
 def wire(compiler: Compiler, plan: Plan, steps: list[Step]) -> None:
@@ -146,6 +170,8 @@ def compile_live(compiler: Compiler, plan: Plan, live: Live, steps: list[Step], 
             number += 1
         if i in vertices or i >= plan.num_vertices:
             compiler.compile(site.child(".merge", reader.merge), steps, level)
+        # At an output, ".op" is the operation of an edge whose source is decided; it has none of its own.
+        if i in vertices:
             compiler.compile(site.child(".op", reader.node), steps, level)
 
 

@@ -216,10 +216,13 @@ def of_graph(site: Site, answers: Mapping[str, Any]) -> Dag:
         merge = reader.merge
         if isinstance(merge, Node):
             merge = as_part(meaning(inside.child(".merge", merge), answers), inside)
-        op = inside.child(".op", reader.node)
-        operation = meaning(op, answers)
-        if not is_value:
-            operation = as_part(operation, op)
+        operation = None
+        # At an output, ".op" is the operation of an edge whose source is decided; it has none of its own.
+        if i < plan.num_vertices:
+            op = inside.child(".op", reader.node)
+            operation = meaning(op, answers)
+            if not is_value:
+                operation = as_part(operation, op)
         joints.append(Joint(reader.name, inside.place, tuple(read), merge, reader.dim, operation))
     num_live = len(wiring.live)
     return Dag(site.place, plan.node.inputs, tuple(joints[:num_live]), tuple(joints[num_live:]))

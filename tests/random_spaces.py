@@ -34,12 +34,16 @@ class Maker:
     Args:
         priors: where half of the decisions get a prior from; apart from `rng`, so that a seed gives the same structure
             with priors and without.
+        pairs: whether half of the readers have an edge whose source and operation are both decided.
     """
 
-    def __init__(self, rng: random.Random, graphs: bool = False, priors: random.Random | None = None) -> None:
+    def __init__(
+        self, rng: random.Random, graphs: bool = False, priors: random.Random | None = None, pairs: bool = False
+    ) -> None:
         self.rng = rng
         self.graphs = graphs
         self.priors = priors
+        self.pairs = pairs
         # Uses of a name that a Lazy gives must state its prior, so all do.
         k, source = self.prior(2), self.prior(2)
         self.d = self.probability()
@@ -158,6 +162,8 @@ class Maker:
 
     def sources(self, known: list[str], depth: int) -> Any:
         rng = self.rng
+        if self.pairs and rng.random() < 0.5:
+            return self.with_pair(known, depth)
         match rng.randrange(9):
             case 0:
                 return rng.choice(known)
@@ -177,6 +183,20 @@ class Maker:
                 return {name: self.edge(depth) for name in rng.sample(known, 2)}
         return [] if rng.random() < 0.2 else [Subset(["x", "y"], 1, name="both"), known[-1]]
 
+    def with_pair(self, known: list[str], depth: int) -> Any:
+        """Sources among which is a pair, alone or not, whose source is decided and perhaps None."""
+        options = [*known[-2:], None] if self.rng.random() < 0.5 else known[-2:]
+        source = self.named["source"]() if self.rng.random() < 0.2 else self.choice(options)
+        pair = (source, self.edge(depth))
+        match self.rng.randrange(4):
+            case 0:
+                return pair
+            case 1:
+                return [self.rng.choice(known), pair]
+            case 2:
+                return Subset([pair, self.rng.choice(known)], self.rng.randrange(2))
+        return [pair]
+
     def edge(self, depth: int) -> Any:
         """An operation on an edge; half of them may be None."""
         inside = self.leaf() if depth < 2 else self.module(depth - 1, shared=False)
@@ -194,10 +214,12 @@ class Maker:
         return inside
 
 
-def make_space(seed: int, depth: int = 2, graphs: bool = False, priors: bool = False) -> Space | None:
+def make_space(
+    seed: int, depth: int = 2, graphs: bool = False, priors: bool = False, pairs: bool = False
+) -> Space | None:
     """A random space, with random priors or without; None where the language refuses what was drawn."""
     rng = random.Random(seed)
-    maker = Maker(rng, graphs, random.Random(seed + 1) if priors else None)
+    maker = Maker(rng, graphs, random.Random(seed + 1) if priors else None, pairs)
     try:
         model = maker.graph(depth) if graphs else maker.module(depth)
     except SpaceError:

@@ -189,6 +189,75 @@ def test_none_is_no_edge_on_an_edge_and_identity_in_a_vertex() -> None:
     assert space.size() == 2
 
 
+def maybe_tanh(there: bool) -> Any:
+    return nn.Tanh() if there else None
+
+
+# Outputs of the graph x -> a whose source and operation are both decided, with the answers that there are.
+PAIRS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
+    "the source may be None": (
+        ["a", (Choice(["x", "a", None]), nn.Dropout(Choice([0.1, 0.2])))],
+        [
+            *[{"outputs[1]": source, "outputs[1].op.p": p} for source in ("x", "a") for p in (0.1, 0.2)],
+            {"outputs[1]": None},
+        ],
+    ),
+    "the operation may be None": (
+        (Choice(["x", "a"]), Choice({"none": None, "skip": nn.Identity(), "layer": nn.Linear(8)})),
+        [{"outputs": source, "outputs.op": op} for source in ("x", "a") for op in ("skip", "layer")],
+    ),
+    "a Lazy may give None": (
+        (Choice(["x", "a"]), Lazy(maybe_tanh, there=Boolean())),
+        [{"outputs": source, "outputs.op.there": True} for source in ("x", "a")],
+    ),
+    "the operation is certain": (
+        (Choice(["x", "a"]), nn.Dropout(Choice([0.1, 0.2]))),
+        [{"outputs": source, "outputs.op.p": p} for source in ("x", "a") for p in (0.1, 0.2)],
+    ),
+    # Without a source there is no edge, whatever its operation: it is not asked.
+    "both may be None": (
+        ["a", (Choice(["x", None]), Optional(nn.Dropout(Choice([0.1, 0.2]))))],
+        [
+            {"outputs[1]": "x", "outputs[1].op": False},
+            *[{"outputs[1]": "x", "outputs[1].op": True, "outputs[1].op.present.p": p} for p in (0.1, 0.2)],
+            {"outputs[1]": None},
+        ],
+    ),
+    "the only source is None": (["a", (Choice([None]), Optional(nn.Tanh()))], [{}]),
+    "both may be None, together": (
+        [
+            "a",
+            (Choice(["x", None], name="same"), Optional(nn.Tanh(), name="on")),
+            (Choice(["x", None], name="same"), Optional(nn.ELU(), name="on")),
+        ],
+        [{"same": "x", "on": False}, {"same": "x", "on": True}, {"same": None}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("outputs", "expected"), PAIRS.values(), ids=PAIRS)
+def test_an_operation_is_asked_once_and_only_where_there_is_a_source(
+    outputs: Any, expected: list[dict[str, Any]]
+) -> None:
+    space = Space(Graph({"a": Vertex(inputs="x")}, inputs="x", outputs=outputs, dead="prune"), input_shape=(8,))
+    archs = list(space.enumerate())
+    assert sorted([dict(arch.assignment) for arch in archs], key=repr) == sorted(expected, key=repr)
+    assert space.size() == len(expected)
+    ids = {arch.id for arch in archs}
+    for uniform in ("decisions", "architectures"):
+        drawn = space.sample(random.Random(0), 100, uniform=uniform)
+        assert {arch.id for arch in drawn} == ids
+    assert all([sources(arch.values)[""] for arch in archs])
+
+
+@pytest.mark.parametrize("outputs", [(Choice(["x", "a"]), nn.Linear(8)), {"y": (Choice(["x", "a"]), nn.Linear(8))}])
+def test_an_operation_at_an_output_is_applied_once(outputs: Any) -> None:
+    space = Space(Graph({"a": Vertex(inputs="x")}, inputs="x", outputs=outputs, dead="prune"), input_shape=(8,))
+    arch = space.sample(random.Random(0))
+    assert arch.parameters == 8 * 8 + 8
+    assert [tuple(p.shape) for p in arch.build().parameters()] == [(8, 8), (8,)]
+
+
 def test_names_mean_the_same_in_edges_and_operations() -> None:
     wide = Choice([4, 8], name="wide")
     graph = Graph({"a": Vertex(conv(wide), inputs={"x": conv(wide)})}, inputs="x", outputs=("a", conv(wide)))

@@ -29,10 +29,10 @@ laws = settings(
 
 
 def random_space(seed: int) -> Space:
-    """Half of them around a Graph, half of them with priors."""
-    priors = bool((seed >> 2) % 2)
+    """Half of them around a Graph (half of these with pairs of a decided source and operation), half with priors."""
+    priors, pairs = bool((seed >> 2) % 2), bool((seed >> 3) % 2)
     depth = 1 + (seed >> 1) % 2 if seed % 2 else 2
-    space = make_space(seed, depth, graphs=bool(seed % 2), priors=priors)
+    space = make_space(seed, depth, graphs=bool(seed % 2), priors=priors, pairs=pairs)
     assume(space is not None)
     assert space is not None
     return space
