@@ -13,6 +13,8 @@ from archsearch.searchers.uct import draw_index, evidence, tilted
 STRENGTH = 1.5
 # What a simulation that gives nothing new multiplies it by, for the next.
 CALMING = 0.8
+# What the evidence of all copies of a decision counts beside that of the decision itself.
+COPIES = 0.3
 # Fewer trials tell nothing about parts of a cell.
 MIN_TRIALS = 2
 
@@ -29,14 +31,21 @@ def follow(path: str, scale: Scale, cell: Cell, answers: ScoredAnswers, strength
 
     It is divided until it is one answer, or until there are too few trials in it to tell its parts apart.
     """
-    line = answers.line(path, scale)
+    sources = [(answers.line(path, scale), 1.0)]
+    copies = answers.line_of_copies(path, scale)
+    if copies is not None:
+        sources.append((copies, COPIES))
     while True:
-        count, total = line.of(cell)
-        parts = scale.split(cell, finest=True) if count >= MIN_TRIALS else ()
+        known = [(line, weight, *line.of(cell)) for line, weight in sources]
+        known = [source for source in known if source[2] >= MIN_TRIALS]
+        parts = scale.split(cell, finest=True) if known else ()
         if not parts:
             return cell
         evidences = []
         for part in parts:
-            inside, score = line.of(part)
-            evidences.append(evidence(score, inside, total / count))
+            found = 0.0
+            for line, weight, count, total in known:
+                inside, score = line.of(part)
+                found += weight * evidence(score, inside, total / count)
+            evidences.append(found)
         cell = parts[draw_index(tilted(shares(scale, parts), evidences, strength), rng.random())]

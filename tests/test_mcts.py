@@ -16,7 +16,7 @@ from archsearch.searchers.contract import Limit, Pending, Problem, Search, Searc
 from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.random import Random
 from archsearch.spaces.architecture import answers_id
-from archsearch.spaces.nodes import Boolean, Choice, Integer, Real
+from archsearch.spaces.nodes import Boolean, Choice, Integer, Real, Repeat
 from archsearch.spaces.space import Space
 
 PLAIN = MCTS(bisection=False, shared=0, rollouts="random")
@@ -181,6 +181,18 @@ def test_an_answer_informs_wherever_it_is_asked() -> None:
 
     assert goods(MCTS(rollouts="random")) < 50
     assert goods(MCTS()) > 85
+
+
+def test_a_copy_of_a_decision_informs_the_others() -> None:
+    """Of the third layer nothing is known but that its copies did well with one answer."""
+    space = Space(Repeat(Choice(["good", "bad", "worse"]), Choice([2, 3])))
+    search = MCTS(exploration=0.0).start(Problem(space, {"score": "maximize"}))
+    for number, (a, b) in enumerate(itertools.product(("good", "bad", "worse"), repeat=2)):
+        tell(search, number, {"root": 2, "[0]": a, "[1]": b}, float((a == "good") + (b == "good")))
+    asked = [search.ask(number, []) for number in range(9, 309)]
+    third = [p.assignment["[2]"] for p in asked if p is not None and p.assignment["root"] == 3]
+    assert len(third) > 100
+    assert third.count("good") > 0.45 * len(third)  # a third of them, had it learnt nothing
 
 
 def best(asked: Sequence[Mapping[str, Any]], value: Score) -> float:
