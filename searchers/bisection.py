@@ -21,8 +21,8 @@ Cell: TypeAlias = tuple[float, float]
 
 # A whole number of more values than this is always halved.
 MAX_APART = 64
-# Halvings of a Real: 32 cells. What is asked after it is told apart in each of them.
-REAL_HALVINGS = 5
+# Halvings of a Real: 8 cells. What is asked after it is told apart in each of them.
+REAL_HALVINGS = 3
 # Further ones, where nothing is kept for each cell.
 FINEST_HALVINGS = 20
 

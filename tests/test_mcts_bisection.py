@@ -119,9 +119,9 @@ def test_halves_of_logarithmic_numbers_are_equally_likely() -> None:
 @pytest.mark.parametrize("decision", [RealRange(1e-5, 1e-1, log=True), RealRange(-3.0, 5.0)])
 def test_cells_of_a_real(decision: RealRange) -> None:
     scale = scale_of(decision, True)
-    assert len(list(leaves(scale, scale.whole))) == 32
+    assert len(list(leaves(scale, scale.whole))) == 8
     for cell in leaves(scale, scale.whole):
-        assert scale.share(cell) == 1 / 32
+        assert scale.share(cell) == 1 / 8
         for seed in range(20):
             position = scale.position(scale.draw(cell, random.Random(seed).random))
             assert position is not None
