@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ArchsearchError,
         AssignmentError,
         BuildError,
+        ElasticError,
         EndlessSpace,
         Infeasible,
         ShapeError,
@@ -67,6 +68,7 @@ __all__ = [
     "BuildError",
     "Choice",
     "Derived",
+    "ElasticError",
     "EndlessSpace",
     "Graph",
     "Infeasible",
@@ -112,7 +114,7 @@ _ORIGIN = {
     name: module
     for module, names in {
         "archsearch.errors": (
-            "ArchsearchError AssignmentError BuildError EndlessSpace Infeasible ShapeError SingleArchitecture "
+            "ArchsearchError AssignmentError BuildError ElasticError EndlessSpace Infeasible ShapeError SingleArchitecture "
             "SizeTooHard SpaceChanged SpaceError StoreError StudyError StudyLocked UsageError"
         ),
         "archsearch.spaces.graph": "Graph Vertex",

@@ -9,6 +9,7 @@
     ├── SizeTooHard            the exact count needs too many states
     ├── ShapeError             a module cannot take what reaches it
     ├── BuildError             a module cannot be made, or there is nothing to build
+    ├── ElasticError           a super-network cannot be cut like this, or a file does not hold one
     ├── StudyError             a study cannot run, or cannot go on
     │   ├── StudyLocked        another driver holds the study
     │   ├── SpaceChanged       the record belongs to another space
@@ -75,6 +76,10 @@ class ShapeError(ArchsearchError):
 
 class BuildError(ArchsearchError):
     """A module cannot be made, or the space has nothing to build."""
+
+
+class ElasticError(ArchsearchError):
+    """A super-network cannot be declared, cut or trained like this, or a file does not hold one."""
 
 
 class StudyError(ArchsearchError):

@@ -1,1 +1,1 @@
-"""Nested and growing weights."""
+"""Nested weights: super-networks that are trained once and cut to any size at deploy time."""

@@ -124,12 +124,12 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """The number of parameters, before anything is built; shared ones count once."""
-        return self.settled.parameters
+        return self.space.parameters_of(self)
 
     @property
     def flops(self) -> int:
         """The floating-point operations of one forward pass of one example, as torch's FLOP counter counts."""
-        return self.settled.flops
+        return self.space.flops_of(self)
 
     def build(self, device: torch.device | str | None = None, seed: int | None = None) -> torch.nn.Module:
         """The model as plain torch modules, named by their places.

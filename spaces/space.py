@@ -164,6 +164,14 @@ class Space:
                 seen[id(constraint)] = constraint
         return [constraint for constraint in seen.values() if not constraint.allows(answers)]
 
+    def parameters_of(self, arch: Architecture) -> int:
+        """The parameters of an architecture of this space."""
+        return arch.settled.parameters
+
+    def flops_of(self, arch: Architecture) -> int:
+        """The floating-point operations of an architecture of this space."""
+        return arch.settled.flops
+
     def resolve(self, decide: Decide) -> Any:
         """The resolved structure under the answers of `decide(decision, path)`."""
         return resolve(self.compiler.root, self.walk(decide))

@@ -1,0 +1,157 @@
+"""A super-network: a model, its axes, and what is decided about them."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from archsearch.elastic.axes import Axes, Axis, Kept
+from archsearch.elastic.cut import Cut
+from archsearch.elastic.declare import axes as axes_of
+from archsearch.elastic.declare import tensors_of
+from archsearch.elastic.skeleton import extracted, skeleton
+from archsearch.elastic.space import Blueprint, Decision, SubNetworks, share_of
+from archsearch.errors import ElasticError
+from archsearch.spaces.space import Architecture
+from archsearch.spaces.tensor import Tensor
+
+# How a sub-network is named: an architecture of `net.space()`, one granularity for all that is decided, or the units
+# that are kept by axis or group of axes.
+SubNetwork: TypeAlias = Architecture | float | Fraction | Kept | Cut | None
+
+# Modules of the sub-networks that ran lately are kept; with a choice for each layer there is no end of them.
+MAX_SKELETONS = 128
+
+
+class Elastic(nn.Module):
+    """A super-network; `MatFormer` and `SortedNet` make them.
+
+    A sub-network is a function of the weights and the architecture: it runs on views of the weights, and nothing in the
+    model says which one ran last. Outputs equal those of the extracted model.
+
+    Args:
+        model: the trained (or to be trained) model; it is wrapped, not copied.
+        axes: its axes; by default those of its family (see `archsearch.elastic.families`).
+        decisions: what is decided about which group of axes.
+        inputs: what it takes, without the batch, for FLOPs; by default as the family says.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        axes: Axes | Iterable[Axis],
+        decisions: Sequence[Decision],
+        inputs: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.axes = axes if isinstance(axes, Axes) else axes_of(model, axes)
+        self.decisions = tuple(decisions)
+        self.inputs = dict(inputs or {})
+        self._skeletons: OrderedDict[Any, nn.Module] = OrderedDict()
+
+    def space(self, steps: Mapping[str, int] | None = None) -> SubNetworks:
+        """The space of its sub-networks.
+
+        Args:
+            steps: by group of axes, such as `{"ffn": 64}`: decide on every multiple of so many units from the smallest
+                granularity on, as sizes between the trained ones are usable too. By default on the granularities alone.
+
+        Raises:
+            ElasticError: a step does not divide the units, or its group is not decided.
+        """
+        for group in steps or {}:
+            if group not in [decision.group for decision in self.decisions]:
+                known = ", ".join(decision.group for decision in self.decisions)
+                raise ElasticError(f"nothing is decided about {group!r} here; steps can be given for {known}")
+        return SubNetworks(self.blueprint(), self.decisions, steps or {})
+
+    def blueprint(self) -> Blueprint:
+        """All of the super-network but its weights."""
+        shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters(remove_duplicate=False)}
+        return Blueprint(skeleton(self.model, self.cut(None)), self.axes, shapes, self.inputs)
+
+    def cut(self, sub: SubNetwork) -> Cut:
+        """What a sub-network keeps.
+
+        Raises:
+            ElasticError: there is no such sub-network.
+        """
+        if isinstance(sub, Cut):
+            return sub
+        if sub is None:
+            return Cut.of(self.axes, {})
+        if isinstance(sub, Architecture):
+            if not isinstance(sub.space, SubNetworks) or sub.space.blueprint.axes != self.axes:
+                raise ElasticError("this architecture is of another space; expected one of net.space()")
+            return sub.space.cut(sub)
+        if isinstance(sub, Mapping):
+            return Cut.of(self.axes, self._by_axis(sub))
+        groups = self.axes.groups()
+        kept: dict[str, int] = {}
+        for decision in self.decisions:
+            share = share_of(decision.group, sub, groups[decision.group])
+            kept |= {axis.name: int(share * axis.units) for axis in groups[decision.group]}
+        dropped = self.axes.dropped(kept)
+        return Cut.of(self.axes, {n: k for n, k in kept.items() if self.axes.by_name[n].layer not in dropped})
+
+    def _by_axis(self, given: Kept) -> Kept:
+        """What is kept by axis, where groups of axes may be named."""
+        groups = self.axes.groups()
+        dropped = self.axes.dropped(given)
+        kept: dict[str, int | Sequence[int]] = {}
+        for name, value in given.items():
+            if name in self.axes.by_name:
+                kept[name] = value
+            else:
+                kept |= {axis.name: value for axis in groups.get(name, ()) if axis.layer not in dropped}
+                if name not in groups:
+                    kept[name] = value  # unknown: `Axes.settle` says what there is
+        return kept
+
+    def forward(self, x: Any, sub: SubNetwork = None, /, **kwargs: Any) -> Any:
+        """Run a sub-network on the shared weights.
+
+        Args:
+            x: what the model takes: its first argument, or a mapping of named ones.
+            sub: an architecture of `space()`; or one granularity for all decisions, the kept units by axis or group of
+                axes, or None for the whole network.
+            kwargs: further arguments of the model.
+        """
+        cut = self.cut(sub)
+        args = () if isinstance(x, Mapping) else (x,)
+        named = {**x, **kwargs} if isinstance(x, Mapping) else kwargs
+        return functional_call(self.skeleton(cut), self.tensors(cut), args, named)
+
+    def tensors(self, sub: SubNetwork) -> dict[str, torch.Tensor]:
+        """The weights and buffers of a sub-network by name, as views of the shared ones."""
+        return self.cut(sub).tensors(tensors_of(self.model))
+
+    def skeleton(self, sub: SubNetwork) -> nn.Module:
+        """The module of a sub-network without weights, for `torch.func.functional_call` with `tensors(sub)`."""
+        cut = self.cut(sub)
+        made = self._skeletons.get(cut.key)
+        if made is None:
+            made = self._skeletons[cut.key] = skeleton(self.model, cut)
+            if len(self._skeletons) > MAX_SKELETONS:
+                self._skeletons.popitem(last=False)
+        self._skeletons.move_to_end(cut.key)
+        if made.training != self.model.training:
+            made.train(self.model.training)
+        return made
+
+    def extract(self, sub: SubNetwork) -> nn.Module:
+        """The sub-network as a module of its own, of the model's own classes, with copies of the weights."""
+        return extracted(self.model, self.cut(sub))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Elastic:
+        made = type(self).__new__(type(self))
+        Elastic.__init__(made, copy.deepcopy(self.model, memo), self.axes, self.decisions, self.inputs)
+        return made

@@ -1,0 +1,126 @@
+"""The module of a sub-network: of the super-network's own classes, every size and attribute as the cut leaves it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from archsearch.elastic.axes import Axis, Count
+from archsearch.elastic.cut import Cut
+from archsearch.elastic.declare import tensors_of
+from archsearch.errors import ElasticError
+
+
+def skeleton(model: nn.Module, cut: Cut) -> nn.Module:
+    """The sub-network's module with its tensors on torch's meta device: sizes, and no numbers.
+
+    Args:
+        model: the super-network; it is not changed, and its weights are not copied.
+        cut: what stays.
+
+    Raises:
+        ElasticError: an attribute that counts units is not there.
+    """
+    return rebuilt(model, cut, {})
+
+
+def rebuilt(model: nn.Module, cut: Cut, tensors: dict[str, torch.Tensor]) -> nn.Module:
+    """The sub-network's module with given tensors, by their names in the super-network; the others on the meta device.
+
+    A copy of the model is made with every tensor replaced before it is copied, so that tied ones stay tied and nothing
+    of the weights is copied on the way.
+    """
+    memo: dict[int, Any] = {}
+    keep = tensors_of(model)  # alive as long as `memo` goes by their ids
+    for name, tensor in keep.items():
+        if id(tensor) in memo:
+            continue
+        if name in tensors:
+            new = tensors[name]
+        elif cut.name(name) is None:
+            new = torch.empty(0, device="meta")
+        else:
+            new = torch.empty(cut.shape(name, tensor.shape), dtype=tensor.dtype, device="meta")
+        if isinstance(tensor, nn.Parameter) and not isinstance(new, nn.Parameter):
+            new = nn.Parameter(new, requires_grad=tensor.requires_grad)
+        memo[id(tensor)] = new
+    made: nn.Module = copy.deepcopy(model, memo)
+    for axis in cut.axes:
+        if axis.name in cut.kept and axis is not cut.axes.layers:
+            for count in axis.counts:
+                set_count(made, count, len(cut.kept[axis.name]), axis)
+    keep_layers(made, cut)
+    set_config(getattr(made, "config", None), cut)
+    return made
+
+
+def set_count(made: nn.Module, count: Count, kept: int, axis: Axis) -> None:
+    """Set an attribute that counts the units of an axis; of a tuple, such as a shape, the last entry."""
+    *path, name = count.name.split(".")
+    owner: Any = made
+    for key in path:
+        owner = owner[int(key)] if key.isdecimal() else getattr(owner, key, None)
+    old = getattr(owner, name, None)
+    value = count.size * kept
+    if isinstance(old, tuple):
+        setattr(owner, name, (*old[:-1], value))
+    elif isinstance(old, int):
+        setattr(owner, name, value)
+    else:
+        raise ElasticError(f"{axis.name} counts its units in {count.name}, expected a number there, but found {old!r}")
+
+
+def keep_layers(made: nn.Module, cut: Cut) -> None:
+    """Take the layers that leave out of their list, and give those that stay their new indices."""
+    axis, stay = cut.axes.layers, cut.layers
+    if axis is None or stay is None or len(stay) == axis.units:
+        return
+    *path, last = axis.path.split(".")
+    owner: Any = made
+    for key in path:
+        owner = owner[int(key)] if key.isdecimal() else getattr(owner, key)
+    old = getattr(owner, last)
+    stayed = [old[i] for i in stay]
+    setattr(owner, last, type(old)(stayed) if isinstance(old, nn.ModuleList) else type(old)(*stayed))
+    for new_index, layer in enumerate(getattr(owner, last)):
+        for module in layer.modules():
+            if isinstance(getattr(module, "layer_idx", None), int):
+                module.layer_idx = new_index
+
+
+def set_config(config: Any, cut: Cut) -> None:
+    """Set the keys of the configuration that count units, where all axes of a group are cut alike."""
+    if config is None:
+        return
+    for axes in cut.axes.groups().values():
+        found = {len(cut.kept[axis.name]) for axis in axes if axis.name in cut.kept}
+        if len(found) == 1:
+            (kept,) = found
+            for count in axes[0].config:
+                setattr(config, count.name, count.size * kept)
+    axis, stay = cut.axes.layers, cut.layers
+    if axis is not None and stay is not None:
+        for key in axis.lists:
+            old = getattr(config, key)
+            setattr(config, key, type(old)(old[i] for i in stay))
+
+
+def is_uniform(cut: Cut) -> bool:
+    """Whether all axes of every group that the configuration counts are cut alike, so that it says all of the sizes."""
+    return all(
+        len({len(cut.kept[axis.name]) for axis in axes if axis.name in cut.kept}) <= 1
+        for axes in cut.axes.groups().values()
+    )
+
+
+def extracted(model: nn.Module, cut: Cut) -> nn.Module:
+    """The sub-network as a module of its own, with copies of the weights: dense, contiguous, tied where they were."""
+    tensors = {}
+    for name, tensor in tensors_of(model).items():
+        if cut.name(name) is not None and cut.axes.tied.get(name, name) == name:
+            part = cut.take(name, tensor.detach())
+            tensors[name] = part.clone(memory_format=torch.contiguous_format)
+    return rebuilt(model, cut, tensors)

@@ -1,0 +1,228 @@
+"""The space of a super-network's sub-networks, with exact parameter and FLOP counts before anything runs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from archsearch.elastic.axes import Axes, Axis, Layers
+from archsearch.elastic.cut import Cut
+from archsearch.errors import BuildError, ElasticError
+from archsearch.spaces.nodes import Choice, Integer, Node, Repeat
+from archsearch.spaces.space import Architecture, Space
+from archsearch.spaces.tensor import Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# A granularity given as a float, such as 1/3, is the fraction nearest to it with at most this denominator.
+MAX_DENOMINATOR = 65_536
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided about the axes of one group.
+
+    Attributes:
+        group: of axes, or the axis of layers.
+        granularities: the shares of the units that can be kept, ascending.
+        per_layer: whether every layer decides for itself.
+    """
+
+    group: str
+    granularities: tuple[Fraction, ...]
+    per_layer: bool = False
+
+    @classmethod
+    def of(
+        cls, axes: Axes, group: str, granularities: Iterable[float | Fraction], *, per_layer: bool = False
+    ) -> Decision:
+        """The decision on a group of axes.
+
+        Args:
+            granularities: shares of the units, such as 1/8, or (integers above 1) numbers of units.
+
+        Raises:
+            ElasticError: there is no such group, or a share is no whole number of units; says what is nearest.
+        """
+        groups = axes.groups()
+        if group not in groups:
+            raise ElasticError(f"the model has no axes {group!r}; there is {', '.join(groups)}")
+        given = list(granularities)
+        if not given:
+            raise ElasticError(f"{group}: expected granularities, such as [1/4, 1/2, 1], but got none")
+        shares = sorted({share_of(group, value, groups[group]) for value in given})
+        return cls(group, tuple(shares), per_layer)
+
+
+def share_of(group: str, value: float | Fraction, axes: Sequence[Axis]) -> Fraction:
+    """A granularity as an exact share of the units of all of these axes."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise ElasticError(f"{group}: a granularity is a share such as 1/4, or a number of units, but got {value!r}")
+    units = axes[0].units
+    share = Fraction(value).limit_denominator(MAX_DENOMINATOR) if -1 <= value <= 1 else None
+    if share is None and isinstance(value, int):
+        share = Fraction(value, units)
+    if share is None or not 0 < share <= 1:
+        raise ElasticError(
+            f"{group}: a granularity is a share in (0, 1], or from 1 to {units} units, but got {value!r}"
+        )
+    for axis in axes:
+        kept = share * axis.units
+        if kept.denominator != 1:
+            near = sorted({max(1, int(kept)), int(kept) + 1})
+            texts = " or ".join(f"{Fraction(n, axis.units)} ({n} units)" for n in near)
+            raise ElasticError(
+                f"{axis.name} has {axis.units} units, of which {share} would be {float(kept):g}; nearest: {texts}"
+            )
+    return share
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All of a super-network but its weights: enough to count any sub-network, and light enough to travel.
+
+    Attributes:
+        model: the super-network on torch's meta device.
+        axes: of it.
+        shapes: of its parameters by name.
+        inputs: what it takes, for FLOPs.
+    """
+
+    model: nn.Module
+    axes: Axes
+    shapes: Mapping[str, tuple[int, ...]]
+    inputs: Mapping[str, Tensor]
+
+    def parameters(self, cut: Cut) -> int:
+        """The parameters of a sub-network; tied ones count once."""
+        return cut.numel(self.shapes)
+
+    def flops(self, cut: Cut) -> int:
+        """The floating-point operations of one forward pass of one example, as torch's FLOP counter counts.
+
+        Raises:
+            BuildError: the inputs are not known.
+        """
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        from archsearch.elastic.skeleton import skeleton
+
+        if not self.inputs:
+            raise BuildError('FLOPs follow from the input: give inputs={"name": A.Tensor(...)} with the super-network')
+        made = skeleton(self.model, cut).eval()
+        given = {
+            name: torch.zeros((1, *tensor.shape), dtype=getattr(torch, tensor.dtype), device="meta")
+            for name, tensor in self.inputs.items()
+        }
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"), counter, torch.device("meta"):
+            made(*given.values()) if len(given) == 1 else made(**given)
+        return int(counter.get_total_flops())
+
+
+class SubNetworks(Space):
+    """The sub-networks of a super-network, as a space.
+
+    Its architectures have `parameters` and `flops`, and are run with the shared weights by `net(x, arch)`; `build` is
+    `net.extract`, as the space itself has no weights.
+
+    Args:
+        blueprint: of the super-network.
+        decisions: what is decided.
+        steps: by group, decide on every multiple of so many units from the smallest granularity on, and not on the
+            granularities alone.
+    """
+
+    def __init__(self, blueprint: Blueprint, decisions: Sequence[Decision], steps: Mapping[str, int]) -> None:
+        self.blueprint = blueprint
+        self.decisions = tuple(decisions)
+        self.steps = dict(steps)
+        self._flops: dict[Any, int] = {}
+        super().__init__(root_of(blueprint.axes, decisions, steps))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **super().__getstate__(),
+            "blueprint": self.blueprint,
+            "decisions": self.decisions,
+            "steps": self.steps,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own = {name: state[name] for name in ("blueprint", "decisions", "steps")}
+        super().__setstate__({name: value for name, value in state.items() if name not in own})
+        self.blueprint, self.decisions, self.steps = own["blueprint"], own["decisions"], own["steps"]
+        self._flops = {}
+
+    def cut(self, arch: Architecture) -> Cut:
+        """What an architecture keeps."""
+        axes = self.blueprint.axes
+        kept: dict[str, tuple[int, ...]] = {}
+        depth = next((d for d in self.decisions if axes.layers is not None and d.group == axes.layers.name), None)
+        if depth is not None and axes.layers is not None:
+            kept[axes.layers.name] = axes.layers.kept(units_of(arch.values[depth.group], axes.layers))
+        dropped = axes.dropped(kept)
+        for decision in self.decisions:
+            if decision is depth:
+                continue
+            stay = [axis for axis in axes.groups()[decision.group] if axis.layer not in dropped]
+            value = arch.values[decision.group]
+            each = value if isinstance(value, list) else [value] * len(stay)
+            kept |= {axis.name: axis.kept(units_of(v, axis)) for axis, v in zip(stay, each, strict=True)}
+        return Cut.of(axes, kept)
+
+    def parameters_of(self, arch: Architecture) -> int:
+        return self.blueprint.parameters(self.cut(arch))
+
+    def flops_of(self, arch: Architecture) -> int:
+        key = self.cut(arch).key
+        if key not in self._flops:
+            self._flops[key] = self.blueprint.flops(self.cut(arch))
+        return self._flops[key]
+
+
+def units_of(value: float, axis: Axis) -> int:
+    """The units that a value means: a share is a float, a number of units an int."""
+    return value if isinstance(value, int) else int(Fraction(value).limit_denominator(MAX_DENOMINATOR) * axis.units)
+
+
+def root_of(axes: Axes, decisions: Sequence[Decision], steps: Mapping[str, int]) -> dict[str, Node]:
+    """The description of the space: a decision for each group, and one for each layer where layers decide."""
+    root: dict[str, Node] = {}
+    groups = axes.groups()
+    depth = next((d for d in decisions if isinstance(groups[d.group][0], Layers)), None)
+    times: int | Node = 0
+    if depth is not None:
+        units = groups[depth.group][0].units
+        times = Choice([int(share * units) for share in depth.granularities], name=depth.group)
+        root[depth.group] = times
+    for decision in decisions:
+        if decision is depth:
+            continue
+        of = groups[decision.group]
+        if decision.group not in steps:
+            node: Node = Choice([float(share) for share in decision.granularities])
+        else:
+            node = stepped(decision, of, steps[decision.group])
+        if decision.per_layer:
+            node = Repeat(node, times if depth is not None and of[0].layer else len(of))
+        root[decision.group] = node
+    return root
+
+
+def stepped(decision: Decision, axes: Sequence[Axis], step: int) -> Node:
+    """Any multiple of `step` units from the smallest granularity to all units."""
+    units = {axis.units for axis in axes}
+    (most,) = units if len(units) == 1 else (0,)
+    least = int(decision.granularities[0] * most)
+    if not most or step < 1 or most % step or least % step:
+        raise ElasticError(
+            f"{decision.group}: steps of {step} units must divide the units, {sorted(units)}, and the smallest "
+            f"granularity, {least or decision.granularities[0]}"
+        )
+    return Integer(least // step, most // step) * step
