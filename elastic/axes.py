@@ -79,11 +79,14 @@ class Axis:
         Raises:
             ElasticError: none is left, or they are not of this axis.
         """
-        units = tuple(range(given)) if isinstance(given, int) else tuple(given)
-        if isinstance(given, bool) or not all(isinstance(u, int) for u in units):
+        if isinstance(given, bool) or not isinstance(given, int | Sequence):
             raise ElasticError(f"{self.name}: expected a number of units or a list of them, but got {given!r}")
-        if not units or len(units) > self.units:
+        number = given if isinstance(given, int) else len(given)
+        if not 1 <= number <= self.units:
             raise ElasticError(f"{self.name} keeps from 1 to {self.units} units, but got {given!r}")
+        units = tuple(range(given)) if isinstance(given, int) else tuple(given)
+        if not all(isinstance(u, int) for u in units):
+            raise ElasticError(f"{self.name}: expected a number of units or a list of them, but got {given!r}")
         if sorted(set(units)) != list(units) or units[0] < 0 or units[-1] >= self.units:
             raise ElasticError(
                 f"{self.name} has units 0 to {self.units - 1}, each once and ascending, but got {given!r}"
