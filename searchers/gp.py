@@ -22,7 +22,7 @@ class GaussianProcess:
         self.kernel = kernel
         self.scaled = kernel.scaled(points)
         square = kernel.between(self.scaled, self.scaled)
-        square[np.diag_indices(len(square))] = kernel.variance + kernel.noise
+        square[np.diag_indices(len(square))] = kernel.variance(self.scaled) + kernel.noise
         self.factor: Array = cholesky(square, lower=True, check_finite=False)
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class GaussianProcess:
         cross = self.kernel.between(self.scaled, new)
         below = solve_triangular(self.factor, cross, lower=True, check_finite=False)
         own = self.kernel.between(new, new)
-        own[np.diag_indices(more)] = self.kernel.variance + self.kernel.noise
+        own[np.diag_indices(more)] = self.kernel.variance(new) + self.kernel.noise
         corner = cholesky(own - below.T @ below, lower=True, check_finite=False)
         n = len(self)
         factor = np.zeros((n + more, n + more), order="F")
@@ -62,7 +62,8 @@ class GaussianProcess:
             points: by view, a row for each point.
             weights: from `weights`.
         """
-        cross = self.kernel.between(self.scaled, self.kernel.scaled(points))
+        scaled = self.kernel.scaled(points)
+        cross = self.kernel.between(self.scaled, scaled)
         below = solve_triangular(self.factor, cross, lower=True, check_finite=False)
-        variance = self.kernel.variance - np.einsum("ij,ij->j", below, below)
+        variance = self.kernel.variance(scaled) - np.einsum("ij,ij->j", below, below)
         return cross.T @ weights, np.sqrt(np.maximum(variance, 1e-12))

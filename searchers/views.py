@@ -13,7 +13,8 @@ from archsearch.searchers.kernel import Array, View
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.space import Space
 
-# With more decisions than this, copies of one decision share a weight: a weight each could not be told apart.
+# With more decisions than this, copies of one decision share a weight: how each goes with all others could not be told
+# apart. What each adds by itself can be, so then there is a view of effects.
 MAX_WEIGHTS = 128
 
 Feature = Callable[[Architecture], float]
@@ -36,11 +37,15 @@ class Views:
         self.features = features
         layout = self.embedding.layout
         weight, family = layout.path, layout.template
-        if len(family) > MAX_WEIGHTS:
+        self.has_effects = len(family) > MAX_WEIGHTS
+        if self.has_effects:
             weight, family = layout.template[layout.path], np.arange(layout.num_templates)
         if not self.embedding.complete:  # the column of what is unknown
             weight, family = np.append(weight, len(family)), np.append(family, family.max(initial=-1) + 1)
         self.views = [View("decisions", weight, family)]
+        if self.has_effects:
+            self.views.append(View("effects", layout.path, np.zeros(len(layout.template), np.intp), effects=True))
+            self.middle = self.embedding.rows(archs)[:, : self.embedding.width].mean(axis=0)
         self.has_copies = layout.has_copies
         if self.has_copies:
             self.views.append(View("copies", layout.bag_template, np.zeros(layout.num_templates, np.intp)))
@@ -93,6 +98,8 @@ class Views:
         """By view, a row for each architecture."""
         rows = self.embedding.rows(archs)
         points = [rows]
+        if self.has_effects:
+            points.append(rows[:, : self.embedding.width] - self.middle)
         if self.has_copies:
             points.append(self.embedding.layout.bags(rows[:, : self.embedding.width]))
         if self.graphs:

@@ -99,12 +99,13 @@ class Counting:
         self.version = "1"
         self.settings: dict[str, Any] = {}
         self.seeds: list[int] = []
+        self.shift = 0
 
     def run(self, task: Task, seed: int, budget: int) -> Run:
         if task.name == "refused":
             raise NotForThis("too large")
         self.seeds.append(seed)
-        rng = Random(seed)
+        rng = Random(seed + self.shift)
         return Run([task.space.sample(rng).assignment for _ in range(budget)], [0.0] * budget)
 
 
@@ -115,8 +116,8 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return made
 
 
-def make(folder: Path, seeds: int, task: Task = TINY, again: bool = False) -> None:
-    harness.run_all(list(harness.missing(["counting"], task, seeds, 200, folder, again)), folder, 1)
+def make(folder: Path, seeds: int, task: Task = TINY, again: bool = False, recheck: bool = False) -> None:
+    harness.run_all(list(harness.missing(["counting"], task, seeds, 200, folder, again, recheck)), folder, 1)
 
 
 def test_resumes_without_rerunning(
@@ -141,6 +142,24 @@ def test_resumes_without_rerunning(
     found = results.read(path)
     assert found is not None
     assert (found.version, sorted(found.traces)) == ("2", [0])
+
+
+def test_recheck_keeps_what_comes_out_the_same(
+    tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs are made again for another version: alike, the file is that version's; not alike, it stays."""
+    monkeypatch.setattr(tasks, "task", lambda name: TINY)
+    make(tmp_path, 3)
+    path = tmp_path / "tiny" / "counting.jsonl"
+    before = path.read_text("utf-8")
+    counting.version = "2"
+    make(tmp_path, 4, recheck=True)
+    assert counting.seeds == [0, 1, 2, 0, 1, 3]
+    assert path.read_text("utf-8").startswith(before.replace('"version":"1"', '"version":"2"'))
+    counting.version, counting.shift = "3", 1
+    make(tmp_path, 5, recheck=True)
+    assert counting.seeds[6:] == [0]
+    assert "3 does other than 2" in capsys.readouterr().out
 
 
 def test_refusal_leaves_no_file(tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
     PYTHONPATH=tests python -m benchmarks.regret --methods smbo,mcts --tasks nbmacro --seeds 100
 
 A run that is on file is not made again: stop it and start it again as you like. Where a method has another version
-or other settings than what is on file, it is left alone, unless `--again` says to drop the old runs and make them anew.
+or other settings than what is on file, it is left alone, unless `--again` says to drop the old runs and make them anew,
+or `--recheck` to make the first two of them again: where both come out the same, what is on file counts as this
+version's.
 `--results /tmp/try` keeps experiments apart. A method is a searcher of ours, perhaps with settings
 (`evolution:population=100+sample=25`), or a peer's (`optuna-tpe`).
 """
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from benchmarks.regret import results, tasks
 from benchmarks.regret.data import NoData
@@ -28,6 +31,9 @@ from benchmarks.regret.tasks import Method, NotForThis, Task
 from benchmarks.regret.trace import Trace, trace
 
 from archsearch.errors import UsageError
+
+# So many runs of another version are made again, to see whether this one does the same.
+NUM_RECHECKED = 2
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,32 @@ def run(job: Job) -> Trace | str:
         return str(error)
 
 
-def missing(names: Sequence[str], task: Task, seeds: int, budget: int, folder: Path, again: bool) -> Iterator[Job]:
+def same_runs(found: results.Results) -> bool:
+    """Whether the first runs on file come out the same now, but for the time they take."""
+
+    def known(of: Trace) -> dict[str, Any]:
+        return {key: value for key, value in vars(of).items() if key != "ask_ms"}
+
+    for seed, before in sorted(found.traces.items())[:NUM_RECHECKED]:
+        now = run(Job(found.task, found.method, seed, before.budget))
+        if not isinstance(now, Trace) or known(now) != known(before):
+            return False
+    return bool(found.traces)
+
+
+def missing(
+    names: Sequence[str], task: Task, seeds: int, budget: int, folder: Path, again: bool, recheck: bool = False
+) -> Iterator[Job]:
     """The runs of these methods that are not on file; begins the files."""
     for name in names:
         path = results.path_of(folder, task.name, name)
         found, what = results.read(path), method(name)
+        if recheck and found is not None and dict(found.settings) == dict(what.settings) and not found.is_of(what):
+            if same_runs(found):
+                found.version = what.version
+                results.write(path, found)
+            else:
+                print(f"{task.name} {name}: {what.version} does other than {found.version}")
         if found is None or (again and not found.is_of(what)):
             found = results.Results(task.name, name, what.version, what.settings)
             results.write_head(path, found)
@@ -119,6 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="drop the runs of other versions and settings")
+    parser.add_argument(
+        "--recheck", action="store_true", help="see whether the runs of other versions come out the same"
+    )
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="the folder of the results")
     given = parser.parse_args(arguments)
     names = given.methods.split(",")
@@ -135,7 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except NoData as error:
             print(f"{name}: left out, {error}")
     seeds = 10 if given.quick else given.seeds
-    jobs = [job for task in found for job in missing(names, task, seeds, given.budget, given.results, given.again)]
+    jobs = [
+        job
+        for task in found
+        for job in missing(names, task, seeds, given.budget, given.results, given.again, given.recheck)
+    ]
     run_all(jobs, given.results, given.processes)
     from benchmarks.regret.report import table
 

@@ -66,6 +66,13 @@ def write_head(path: Path, results: Results) -> None:
     path.write_text(text(head), "utf-8")
 
 
+def write(path: Path, results: Results) -> None:
+    """Write a file anew, with its runs."""
+    write_head(path, results)
+    for trace in results.traces.values():
+        append(path, trace)
+
+
 def append(path: Path, trace: Trace) -> None:
     """Add a run; a line that a crash has cut off is ended first."""
     with path.open("rb+") as file:
