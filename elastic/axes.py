@@ -43,7 +43,8 @@ class Count:
     """A number that grows with the units: `size` for each.
 
     Attributes:
-        name: the attribute, with its path from the model (`layers.0.attn.num_heads`), or a key of the configuration.
+        name: the attribute, with its path from the model (`layers.0.attn.num_heads`), or a key of the configuration
+            (of a list with an entry for each layer, the entry: `hidden.3`).
         size: how much a unit adds.
     """
 
@@ -62,7 +63,10 @@ class Axis:
         layer: the path of the layer that it belongs to, which it leaves with; "" outside of layers.
         runs: where the units stand.
         counts: attributes of modules.
-        config: keys of the configuration; they are set where all axes of the group are cut alike.
+        config: keys of the configuration; entries of lists are set by their axis, others where all axes of the group
+            are cut alike.
+        fixed: keys of the configuration that an uncut model leaves to follow from the size that is cut here, with their
+            values (`head_dim`, from the width and the heads): they are written out, as they stay.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Axis:
     runs: tuple[Run, ...] = ()
     counts: tuple[Count, ...] = ()
     config: tuple[Count, ...] = ()
+    fixed: tuple[tuple[str, int], ...] = ()
 
     def kept(self, given: int | Sequence[int]) -> tuple[int, ...]:
         """The units that stay, ascending.
@@ -121,13 +126,20 @@ class Axes:
     Args:
         axes: they govern disjoint indices.
         tied: canonical name by name, of tensors that have several.
+        absent: groups that the model's family has and this model has not, each with the reason.
 
     Raises:
         ElasticError: two have one name.
     """
 
-    def __init__(self, axes: Iterable[Axis], tied: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        axes: Iterable[Axis],
+        tied: Mapping[str, str] | None = None,
+        absent: Mapping[str, str] | None = None,
+    ) -> None:
         self.tied = dict(tied or {})
+        self.absent = dict(absent or {})
         self.axes = tuple(replace(axis, runs=self._canonical(axis.runs)) for axis in axes)
         self.by_name = {axis.name: axis for axis in self.axes}
         if len(self.by_name) < len(self.axes):
@@ -197,7 +209,7 @@ class Axes:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; see `from_json`."""
-        return {"axes": [axis_to_json(axis) for axis in self.axes], "tied": self.tied}
+        return {"axes": [axis_to_json(axis) for axis in self.axes], "tied": self.tied, "absent": self.absent}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Axes:
@@ -207,7 +219,7 @@ class Axes:
             ElasticError: this is something else; says where.
         """
         try:
-            return cls([axis_from_json(item) for item in data["axes"]], data["tied"])
+            return cls([axis_from_json(item) for item in data["axes"]], data["tied"], data["absent"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ElasticError(
                 f"these are not axes as archsearch writes them: {type(error).__name__}: {error}"
@@ -219,6 +231,7 @@ def axis_to_json(axis: Axis) -> dict[str, Any]:
     data["runs"] = [[run.tensor, run.dim, run.size, run.offset] for run in axis.runs]
     data["counts"] = [[count.name, count.size] for count in axis.counts]
     data["config"] = [[count.name, count.size] for count in axis.config]
+    data["fixed"] = [[key, value] for key, value in axis.fixed]
     if isinstance(axis, Layers):
         data |= {"path": axis.path, "order": list(axis.order), "lists": list(axis.lists)}
     return data
@@ -233,6 +246,7 @@ def axis_from_json(data: Mapping[str, Any]) -> Axis:
         tuple(Run(str(tensor), int(dim), int(size), int(offset)) for tensor, dim, size, offset in data["runs"]),
         tuple(Count(str(name), int(size)) for name, size in data["counts"]),
         tuple(Count(str(name), int(size)) for name, size in data["config"]),
+        tuple((str(key), int(value)) for key, value in data["fixed"]),
     )
     if "path" in data:
         return Layers(*common, str(data["path"]), tuple(map(int, data["order"])), tuple(map(str, data["lists"])))

@@ -117,7 +117,7 @@ class Cut:
             new, new_first = self.name(name), self.name(first)
             if new is not None and new_first is not None:
                 tied[new] = new_first
-        return Axes([self._axis(axis, shapes) for axis in self.axes if axis.name in self.kept], tied)
+        return Axes([self._axis(axis, shapes) for axis in self.axes if axis.name in self.kept], tied, self.axes.absent)
 
     def _axis(self, axis: Axis, shapes: Mapping[str, Sequence[int]]) -> Axis:
         def renamed(items: Iterable[T], name: Callable[[T], str], new: Callable[[T, str], T]) -> tuple[T, ...]:
@@ -132,6 +132,7 @@ class Cut:
             layer=self.name(axis.layer) or "",
             runs=renamed(moved, lambda run: run.tensor, lambda run, name: replace(run, tensor=name)),
             counts=renamed(axis.counts, lambda count: count.name, lambda count, name: replace(count, name=name)),
+            config=tuple(replace(count, name=self.config_key(count.name)) for count in axis.config),
         )
         if isinstance(changed, Layers):
             changed = replace(changed, order=tuple(stay.index(i) for i in changed.order if i in stay))
@@ -143,6 +144,14 @@ class Cut:
         if not axis.layer or old == new or not axis.name.endswith(f".{old}"):
             return axis.name
         return f"{axis.name.removesuffix(old)}{new}"
+
+    def config_key(self, key: str) -> str:
+        """A key of the configuration in the sub-network: the entry of a list moves up with its layer."""
+        axis = self.axes.layers
+        owner, _, index = key.rpartition(".")
+        if axis is None or owner not in axis.lists:
+            return key
+        return f"{owner}.{self.kept[axis.name].index(int(index))}"
 
     def _run(self, run: Run, shape: Sequence[int]) -> Run:
         segments = self.segments(run.tensor, shape)[run.dim % len(shape)]

@@ -82,6 +82,7 @@ def axis(
     inputs: Iterable[Piece] = (),
     counts: Iterable[str] = (),
     config: Iterable[str] = (),
+    fixed: Mapping[str, int] | None = None,
     group: str | None = None,
     layer: str = "",
 ) -> Axis:
@@ -96,6 +97,7 @@ def axis(
         inputs: the modules that take the units as inputs.
         counts: attributes that grow with the units, with their path: `layers.3.attn.num_heads`.
         config: keys of `model.config` that do.
+        fixed: keys of `model.config` that would follow from the size that is cut, with the values that they keep.
         group: axes of one group are decided alike where one decision is taken for all; the name up to its last dot.
         layer: the path of the layer that the axis belongs to.
 
@@ -122,7 +124,9 @@ def axis(
     settings = getattr(model, "config", None)
     keys = [Count(key, per_unit(name, f"config.{key}", attribute_of(settings, key), units)) for key in config]
     group = group or name.rpartition(".")[0] or name
-    return Axis(name, group, units, layer, tuple(runs), tuple(dict.fromkeys(found)), tuple(keys))
+    return Axis(
+        name, group, units, layer, tuple(runs), tuple(dict.fromkeys(found)), tuple(keys), tuple((fixed or {}).items())
+    )
 
 
 def layers(
@@ -156,16 +160,21 @@ def layers(
     settings = getattr(model, "config", None)
     keys = [Count(key, per_unit(name, f"config.{key}", attribute_of(settings, key), units)) for key in config]
     present = [key for key in lists if isinstance(getattr(settings, key, None), list | tuple)]
-    return Layers(name, name, units, "", (), (), tuple(keys), path, tuple(order), tuple(present))
+    return Layers(name, name, units, "", (), (), tuple(keys), (), path, tuple(order), tuple(present))
 
 
-def axes(model: nn.Module, declared: Iterable[Axis]) -> Axes:
+def axes(model: nn.Module, declared: Iterable[Axis], absent: Mapping[str, str] | None = None) -> Axes:
     """The axes of a model, checked against its tensors.
+
+    Args:
+        model: which they are of.
+        declared: the axes.
+        absent: groups that cannot be cut in this model, each with the reason.
 
     Raises:
         ElasticError: they do not fit; see `check_axes`.
     """
-    found = Axes(declared, tied_names(model))
+    found = Axes(declared, tied_names(model), absent)
     check_axes(found, shapes_of(model))
     return found
 

@@ -92,26 +92,41 @@ def keep_layers(made: nn.Module, cut: Cut) -> None:
 
 
 def set_config(config: Any, cut: Cut) -> None:
-    """Set the keys of the configuration that count units, where all axes of a group are cut alike."""
+    """Set the keys of the configuration that count units: the entry of a list (`hidden.3`) by its own axis, other keys
+    where all axes of a group are cut alike."""
     if config is None:
         return
     for axes in cut.axes.groups().values():
-        found = {len(cut.kept[axis.name]) for axis in axes if axis.name in cut.kept}
-        if len(found) == 1:
-            (kept,) = found
-            for count in axes[0].config:
-                setattr(config, count.name, count.size * kept)
-    axis, stay = cut.axes.layers, cut.layers
-    if axis is not None and stay is not None:
-        for key in axis.lists:
+        stay = [axis for axis in axes if axis.name in cut.kept]
+        alike = len({len(cut.kept[axis.name]) for axis in stay}) == 1
+        for axis in stay:
+            for count in axis.config:
+                key, dot, index = count.name.rpartition(".")
+                value = count.size * len(cut.kept[axis.name])
+                if dot:
+                    old = getattr(config, key)
+                    put(config, key, type(old)(value if i == int(index) else n for i, n in enumerate(old)))
+                elif alike:
+                    put(config, count.name, value)
+    depth, left = cut.axes.layers, cut.layers
+    if depth is not None and left is not None:
+        for key in depth.lists:
             old = getattr(config, key)
-            setattr(config, key, type(old)(old[i] for i in stay))
+            put(config, key, type(old)(old[i] for i in left))
+
+
+def put(config: Any, key: str, value: Any) -> None:
+    """Set a key of a configuration. It is the sub-network's own copy, so that a frozen dataclass may be set as well."""
+    parameters = getattr(config, "__dataclass_params__", None)
+    (object.__setattr__ if parameters is not None and parameters.frozen else setattr)(config, key, value)
 
 
 def is_uniform(cut: Cut) -> bool:
-    """Whether all axes of every group that the configuration counts are cut alike, so that it says all of the sizes."""
+    """Whether all axes of every group are cut alike, or have entries of their own in the configuration, so that it says
+    all of the sizes."""
     return all(
         len({len(cut.kept[axis.name]) for axis in axes if axis.name in cut.kept}) <= 1
+        or all(axis.config and all("." in count.name for count in axis.config) for axis in axes)
         for axes in cut.axes.groups().values()
     )
 
