@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from archsearch.elastic import own_families
 from archsearch.elastic.axes import Axis
 from archsearch.elastic.declare import axis, layers
+from archsearch.elastic.transformer import TransformerConfig, ViTConfig
 from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
 
@@ -82,7 +84,15 @@ def llama(model: nn.Module) -> list[Axis]:
     return list(found())
 
 
-FAMILIES = {family.name: family for family in (Family("llama", llama, tokens), Family("qwen2", llama, tokens))}
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family(TransformerConfig.model_type, own_families.own, own_families.tokens),
+        Family(ViTConfig.model_type, own_families.own, own_families.image),
+        Family("llama", llama, tokens),
+        Family("qwen2", llama, tokens),
+    )
+}
 
 
 def family_of(model: nn.Module) -> Family:
