@@ -248,8 +248,10 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
 
 
 def attribute_of(owner: Any, path: str) -> Any:
+    """What is at a path from an owner; None where there is nothing."""
     for key in path.split("."):
-        owner = owner[int(key)] if key.isdecimal() else getattr(owner, key, None)
+        if owner is not None:
+            owner = owner[int(key)] if key.isdecimal() else getattr(owner, key, None)
     return owner
 
 

@@ -1,15 +1,17 @@
-"""The axes of the model families that are known, each in the lines that a user's own model would take."""
+"""The model families whose axes are known; what is not among them is looked into (`archsearch.elastic.discover`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
 from archsearch.elastic import own_families
-from archsearch.elastic.axes import Axis
-from archsearch.elastic.declare import axis, layers
+from archsearch.elastic.axes import Axes
+from archsearch.elastic.decoders import gpt2, llama, phi3
+from archsearch.elastic.encoders import bert, vit
+from archsearch.elastic.pretrained import image, tokens
 from archsearch.elastic.transformer import TransformerConfig, ViTConfig
 from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
@@ -26,72 +28,18 @@ class Family:
     """
 
     name: str
-    axes: Callable[[nn.Module], list[Axis]]
+    axes: Callable[[nn.Module], Axes]
     inputs: Callable[[nn.Module], dict[str, Tensor]]
 
 
-# Tokens of the example that FLOPs are counted for.
-TOKENS = 128
-
-
-def tokens(model: nn.Module) -> dict[str, Tensor]:
-    """One sequence of tokens."""
-    return {"input_ids": Tensor(TOKENS, dtype="int64", below=model.config.vocab_size)}  # type: ignore[union-attr, arg-type]
-
-
-def llama(model: nn.Module) -> list[Axis]:
-    """Llama and what has its layout (Qwen2): gated feed-forward, grouped-query attention, RMSNorm."""
-    config = model.config
-    paths = [f"model.layers.{i}" for i in range(config.num_hidden_layers)]  # type: ignore[union-attr, arg-type]
-
-    def found() -> Iterator[Axis]:
-        yield layers(model, "model.layers", config=["num_hidden_layers"], lists=["layer_types"])
-        for i, layer in enumerate(paths):
-            mlp, attention = f"{layer}.mlp", f"{layer}.self_attn"
-            yield axis(
-                model,
-                f"ffn.{i}",
-                config.intermediate_size,  # type: ignore[union-attr, arg-type]
-                outputs=[f"{mlp}.gate_proj", f"{mlp}.up_proj"],
-                inputs=[f"{mlp}.down_proj"],
-                counts=[f"{mlp}.intermediate_size"],
-                config=["intermediate_size"],
-                layer=layer,
-            )
-            yield axis(
-                model,
-                f"heads.{i}",
-                config.num_key_value_heads,  # type: ignore[union-attr, arg-type]
-                outputs=[f"{attention}.q_proj", f"{attention}.k_proj", f"{attention}.v_proj"],
-                inputs=[f"{attention}.o_proj"],
-                config=["num_attention_heads", "num_key_value_heads"],
-                layer=layer,
-            )
-        readers = [f"{layer}.{name}_proj" for layer in paths for name in ("self_attn.q", "self_attn.k", "self_attn.v")]
-        readers += [f"{layer}.mlp.{name}_proj" for layer in paths for name in ("gate", "up")]
-        writers = [f"{layer}.{name}" for layer in paths for name in ("self_attn.o_proj", "mlp.down_proj")]
-        norms = [f"{layer}.{name}_layernorm" for layer in paths for name in ("input", "post_attention")]
-        yield axis(
-            model,
-            "width",
-            config.hidden_size,  # type: ignore[union-attr, arg-type]
-            outputs=["model.embed_tokens", *writers, *norms, "model.norm"],
-            inputs=[*readers, "lm_head"],
-            counts=[f"{layer}.{name}hidden_size" for layer in paths for name in ("", "mlp.")],
-            config=["hidden_size"],
-        )
-
-    return list(found())
-
-
 FAMILIES = {
-    family.name: family
-    for family in (
-        Family(TransformerConfig.model_type, own_families.own, own_families.tokens),
-        Family(ViTConfig.model_type, own_families.own, own_families.image),
-        Family("llama", llama, tokens),
-        Family("qwen2", llama, tokens),
-    )
+    TransformerConfig.model_type: Family(TransformerConfig.model_type, own_families.own, own_families.tokens),
+    ViTConfig.model_type: Family(ViTConfig.model_type, own_families.own, own_families.image),
+    **{name: Family(name, llama, tokens) for name in ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2")},
+    "phi3": Family("phi3", phi3, tokens),
+    "gpt2": Family("gpt2", gpt2, tokens),
+    "bert": Family("bert", bert, tokens),
+    "vit": Family("vit", vit, image),
 }
 
 
