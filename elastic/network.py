@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +19,7 @@ from archsearch.elastic.declare import axes as axes_of
 from archsearch.elastic.declare import tensors_of
 from archsearch.elastic.skeleton import extracted, skeleton
 from archsearch.elastic.space import Blueprint, Decision, SubNetworks, share_of
+from archsearch.elastic.tensor_files import MAX_SHARD
 from archsearch.errors import ElasticError
 from archsearch.spaces.space import Architecture
 from archsearch.spaces.tensor import Tensor
@@ -150,6 +152,23 @@ class Elastic(nn.Module):
     def extract(self, sub: SubNetwork) -> nn.Module:
         """The sub-network as a module of its own, of the model's own classes, with copies of the weights."""
         return extracted(self.model, self.cut(sub))
+
+    def save(self, folder: str | Path, max_shard_size: int = MAX_SHARD) -> None:
+        """Write the super-network into a folder: weights (safetensors), configuration and axes (JSON).
+
+        `archsearch.elastic.load` reads it, `archsearch extract` cuts it, and of a transformers model it is a plain
+        checkpoint as well. A folder that holds a super-network is replaced, all of it or nothing.
+
+        Args:
+            folder: where to.
+            max_shard_size: bytes of a weights file before the next one is begun.
+
+        Raises:
+            ElasticError: the folder holds something else, or cannot be written.
+        """
+        from archsearch.elastic.saving import save
+
+        save(self, folder, max_shard_size)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Elastic:
         made = type(self).__new__(type(self))

@@ -1,0 +1,123 @@
+"""A super-network on disk comes back as it was, is a plain checkpoint too, and what is no super-network is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from archsearch.elastic.declare import axis, tensors_of
+from archsearch.elastic.matformer import MatFormer
+from archsearch.elastic.network import Elastic
+from archsearch.elastic.own_families import image, own, tokens
+from archsearch.elastic.saving import load
+from archsearch.elastic.sortednet import SortedNet
+from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
+from archsearch.spaces.tensor import Tensor
+
+
+class Gated(nn.Module):
+    """A user's own model, with a tied matrix and a buffer."""
+
+    def __init__(self, hidden: int = 16) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(11, 8)
+        self.up = nn.Linear(8, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.down = nn.Linear(hidden, 8)
+        self.head = nn.Linear(8, 11, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        hidden: torch.Tensor = self.head(self.down(self.norm(torch.relu(self.up(self.embedding(ids))))))
+        return hidden
+
+
+def gated() -> Elastic:
+    model = Gated().eval()
+    nn.init.normal_(model.norm.running_mean)  # type: ignore[arg-type]
+    ffn = axis(model, "ffn", 16, outputs=["up", "norm"], inputs=["down"])
+    return MatFormer(model, [1 / 4, 1], axes=[ffn], inputs={"ids": Tensor(dtype="int64", below=11)})
+
+
+def llama(dtype: torch.dtype = torch.float32, **config: Any) -> nn.Module:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3, "intermediate_size": 64}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    settings = transformers.LlamaConfig(**sizes, **heads, **config)
+    made: nn.Module = transformers.LlamaForCausalLM._from_config(settings, dtype=dtype).eval()
+    return made
+
+
+def transformer() -> Elastic:
+    model = Transformer(TransformerConfig(hidden=(32, 64, 64, 32))).eval()
+    return MatFormer(model, [1 / 4, 1 / 2, 1], axes=own(model), inputs=tokens(model))
+
+
+def vit() -> Elastic:
+    model = ViT(ViTConfig()).eval()
+    return SortedNet(model, axes=own(model), inputs=image(model), ffn=[1 / 2, 1], heads=[1 / 2, 1])
+
+
+NETS: dict[str, Callable[[], Elastic]] = {
+    "llama": lambda: MatFormer(llama(), [1 / 4, 1 / 2, 1], heads=[1 / 2, 1]),
+    "llama tied bf16": lambda: MatFormer(llama(torch.bfloat16, tie_word_embeddings=True)),
+    "llama layers": lambda: SortedNet(llama(), layers=[2, 3], ffn=[16, 64]),
+    "transformer": transformer,
+    "vit": vit,
+    "own": gated,
+}
+
+
+@pytest.fixture(params=NETS)
+def net(request: pytest.FixtureRequest) -> Elastic:
+    torch.manual_seed(0)
+    return NETS[request.param]()
+
+
+def given(net: Elastic) -> dict[str, torch.Tensor]:
+    """A batch of what a super-network takes."""
+    torch.manual_seed(1)
+    return {
+        name: torch.randint(0, of.below, (3, *of.shape)) if of.below else torch.randn(3, *of.shape)
+        for name, of in net.inputs.items()
+    }
+
+
+def logits(net: Elastic, sub: Any = None) -> torch.Tensor:
+    with torch.no_grad():
+        out = net(given(net), sub)
+    found: torch.Tensor = getattr(out, "logits", out)
+    return found
+
+
+def model_for(net: Elastic) -> nn.Module | None:
+    return Gated() if isinstance(net.model, Gated) else None
+
+
+@pytest.mark.parametrize("max_shard_size", [10**9, 400])
+def test_what_is_saved_comes_back(net: Elastic, tmp_path: Path, max_shard_size: int) -> None:
+    net.save(tmp_path / "net", max_shard_size)
+    assert len(list((tmp_path / "net").glob("*.safetensors"))) > 1 or max_shard_size == 10**9
+    back = load(tmp_path / "net", model_for(net))
+    assert type(back) is type(net)
+    assert (back.axes, back.decisions, back.inputs) == (net.axes, net.decisions, net.inputs)
+    mine, others = tensors_of(net.model), tensors_of(back.model)
+    assert list(mine) == list(others)
+    for name, tensor in mine.items():
+        assert tensor.dtype == others[name].dtype, name
+        assert torch.equal(tensor, others[name]), name
+    back.eval()
+    least = {
+        decision.group: int(decision.granularities[0] * net.axes.groups()[decision.group][0].units)
+        for decision in net.decisions
+    }
+    assert torch.equal(logits(net), logits(back))
+    assert torch.equal(logits(net, least), logits(back, least))
+    tied = {name: id(tensor) for name, tensor in others.items()}
+    for name, first in net.axes.tied.items():
+        assert tied[name] == tied[first]
