@@ -1,0 +1,330 @@
+"""Training super-networks: a plain loop.
+
+    history = train(net, lambda i: data[i], steps=1000)                        # MatFormer: one granularity a step
+    train(net, loader, steps=1000, mode=Sandwich(), distill=1.0, optimizer=AdamW(net, lr=3e-4, idle="freeze"))
+
+`batches` is a function of the number of the batch, so that a run resumes exactly, or any iterable.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from archsearch.elastic import checkpoint as checkpoints
+from archsearch.elastic.cut import Cut
+from archsearch.elastic.losses import default_loss, divergence, logits_of
+from archsearch.elastic.network import Elastic
+from archsearch.elastic.optimizer import AdamW
+from archsearch.elastic.sampling import Joint, Pass, Sampled, Sandwich, stream
+from archsearch.elastic.shared import Shared
+from archsearch.errors import ElasticError
+
+Batches: TypeAlias = Callable[[int], Any] | Iterable[Any]
+Loss: TypeAlias = Callable[[Any, Any], torch.Tensor]
+Mode: TypeAlias = Sampled | Joint | Sandwich
+
+MODES: dict[str, Callable[[], Mode]] = {"sampled": Sampled, "joint": Joint, "sandwich": Sandwich}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of training did.
+
+    Attributes:
+        step: its number, from 0.
+        cuts: the sub-networks that ran, in their order.
+        losses: of each, the mean over the batches of the step.
+        norm: of the gradient, before it was clipped.
+    """
+
+    step: int
+    cuts: tuple[Cut, ...]
+    losses: tuple[float, ...]
+    norm: float
+
+
+def train(
+    net: Elastic,
+    batches: Batches,
+    *,
+    steps: int,
+    mode: Mode | Literal["sampled", "joint", "sandwich"] = "sampled",
+    loss: Loss = default_loss,
+    distill: float = 0.0,
+    optimizer: torch.optim.Optimizer | None = None,
+    schedule: Callable[[int], float] | None = None,
+    accumulate: int = 1,
+    clip: float | None = 1.0,
+    precision: Literal["bf16"] | None = None,
+    compile: bool = False,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | None = None,
+    progress: bool | None = None,
+) -> list[Step]:
+    """Train a super-network's weights in place.
+
+    Args:
+        net: the super-network; on its device.
+        batches: a function of the number of the batch (0, 1, 2, ...), or an iterable, which is gone through again when
+            it ends. A batch is what `net` takes: a tensor, a mapping of named arguments, or a pair of inputs and
+            targets; its tensors are moved to the device of `net`.
+        steps: of the optimiser, those of a run that is resumed included.
+        mode: which sub-networks run in a step: `Sampled`, `Joint` or `Sandwich`, or its name for its defaults.
+        loss: of the model's output and the batch; by default cross-entropy, see `default_loss`.
+        distill: the share of each loss that is not `loss` but the divergence from the largest sub-network, which
+            learns from `loss` alone (in-place distillation). In [0, 1]; needs logits.
+        optimizer: by default `AdamW(net)`. Any of torch's will do; it gets whole gradients, zero for idle units.
+        schedule: the factor of the learning rate by step, such as `cosine(steps)`; by default 1.
+        accumulate: batches a step, whose mean loss is minimised.
+        clip: the largest global norm of the gradient; None leaves it.
+        precision: "bf16": matrix products in bfloat16 (`torch.autocast`); weights stay as they are.
+        compile: run compiled graphs (`torch.compile`), one for each sub-network.
+        seed: of the choice of sub-networks; nothing else depends on it. Dropout follows torch's own generator.
+        checkpoint: a folder. A run that finds a checkpoint there goes on from it, bit for bit as if it had not stopped
+            (of an iterable the batches that were used are skipped: it must give the same ones again).
+        every: write a checkpoint every so many steps, and at the end; by default at the end only.
+        progress: show a line of progress; by default where standard error is a terminal.
+
+    Returns:
+        What each step did; after a resumption, those after it.
+
+    Raises:
+        ElasticError: a value is out of its range, the batches ended at once, the loss is no number that is minimised,
+            or the checkpoint is of another run.
+    """
+    check(steps=steps, distill=distill, accumulate=accumulate, clip=clip, every=every, precision=precision)
+    mode = MODES[mode]() if isinstance(mode, str) and mode in MODES else mode
+    if not isinstance(mode, Sampled | Joint | Sandwich):
+        raise ElasticError(f"mode: expected Sampled(), Joint(), Sandwich() or one of {list(MODES)}, but got {mode!r}")
+    if compile and getattr(mode, "per_layer", False):
+        raise ElasticError("compile: a choice in every layer would compile a graph for nearly every step; give either")
+    plan = mode.plan(net)
+    optimizer = optimizer or AdamW(net)
+    device = next(net.parameters()).device
+    shared = Shared(net, compiled=compile)
+    largest = net.cut(None)
+    run = {"mode": repr(mode), "seed": seed, "accumulate": accumulate}
+    start = resume(checkpoint, net, optimizer, run) if checkpoint is not None else 0
+    passes_of = [plan(stream(seed, step)) for step in range(start, min(start + 1, steps))]
+    used = start * accumulate * (len(passes_of[0]) if passes_of and mode.own_batch else 1)
+    supply = numbered(batches, used)
+    history: list[Step] = []
+    was_training = net.training
+    net.train()
+    with reporting(progress, start, steps) as report:
+        for step in range(start, steps):
+            set_rate(optimizer, schedule(step) if schedule is not None else 1.0)
+            passes = plan(stream(seed, step))
+            sums = [torch.zeros((), device=device) for _ in passes]
+            for _ in range(accumulate):
+                batch = to_device(next(supply), device)
+                teacher: torch.Tensor | None = None
+                for i, this in enumerate(passes):
+                    if i and mode.own_batch:
+                        batch, teacher = to_device(next(supply), device), None
+                    with autocast(device, precision):
+                        if distill and teacher is None and this.cut.key != largest.key:
+                            with torch.no_grad():
+                                teacher = logits_of(call(shared.module(largest), batch))
+                        output = call(shared.module(this.cut), batch)
+                        value = loss(output, batch)
+                        if distill and this.cut.key == largest.key:
+                            teacher = logits_of(output).detach()
+                        elif distill and teacher is not None:
+                            value = (1 - distill) * value + distill * divergence(teacher, logits_of(output))
+                    check_loss(value)
+                    (value * (this.weight / accumulate)).backward()
+                    sums[i] += value.detach() / accumulate
+                    if len(passes) > 1:
+                        shared.gather([this.cut])
+            norm = update(net, optimizer, shared, passes, clip)
+            history.append(Step(step, tuple(p.cut for p in passes), tuple(torch.stack(sums).tolist()), norm))
+            report(history[-1])
+            if checkpoint is not None and (step + 1 == steps or (every and (step + 1) % every == 0)):
+                save(checkpoint, net, optimizer, run, step + 1)
+    net.train(was_training)
+    return history
+
+
+def update(
+    net: Elastic, optimizer: torch.optim.Optimizer, shared: Shared, passes: list[Pass], clip: float | None
+) -> float:
+    """One step of the optimiser on the gradients that the passes left; returns their global norm."""
+    cuts = list({this.cut.key: this.cut for this in passes}.values())
+    small = isinstance(optimizer, AdamW) and optimizer.idle == "freeze" and len(cuts) == 1
+    parts = shared.parts(cuts[0]) if small else ()
+    if not small:
+        shared.gather(cuts)
+    elsewhere = {id(part.whole) for part in parts}
+    live = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in elsewhere]
+    live += [part.leaf for part in parts]
+    grads = [p.grad for p in live if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads)
+    if clip is not None:
+        torch.nn.utils.clip_grads_with_norm_(live, clip, norm)
+    if isinstance(optimizer, AdamW):
+        grads_of = {id(part.whole): part.leaf.grad for part in parts if part.leaf.grad is not None}
+        optimizer.step(used=cuts, parts=grads_of)
+    else:
+        optimizer.step()
+    optimizer.zero_grad()
+    shared.clear(cuts)
+    return float(norm)
+
+
+def call(module: Any, batch: Any) -> Any:
+    """A module's output for a batch: the inputs of a pair, named arguments, or the batch itself."""
+    if isinstance(batch, Mapping):
+        return module(**batch)
+    return module(batch[0]) if isinstance(batch, tuple | list) else module(batch)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on a device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {name: to_device(value, device) for name, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return tuple(to_device(value, device) for value in batch)
+    return batch
+
+
+def numbered(batches: Batches, used: int) -> Iterator[Any]:
+    """The batches from number `used` on; those of an iterable again and again."""
+    if callable(batches):
+        while True:
+            yield batches(used)
+            used += 1
+    while True:
+        number = 0
+        for number, batch in enumerate(batches, 1):  # noqa: B007
+            if used:
+                used -= 1
+            else:
+                yield batch
+        if not number:
+            raise ElasticError("batches: there are none (left); an iterator can be gone through once, a list again")
+
+
+def cosine(steps: int, *, warmup: int = 0, floor: float = 0.1) -> Callable[[int], float]:
+    """A schedule: linear from 0 for `warmup` steps, then a half cosine down to `floor` at the last of `steps`."""
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - 1 - warmup))
+        return floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
+
+    return factor
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set the learning rate of every group to a factor of what it was made with."""
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+        group["lr"] = group["initial_lr"] * factor
+
+
+def autocast(device: torch.device, precision: str | None) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def resume(
+    folder: str | os.PathLike[str], net: nn.Module, optimizer: torch.optim.Optimizer, run: Mapping[str, Any]
+) -> int:
+    """Take up a checkpoint, where there is one; returns the step to go on with.
+
+    Raises:
+        ElasticError: it is of another run, or does not fit the model.
+    """
+    state = checkpoints.read(folder)
+    if state is None:
+        return 0
+    for name, value in run.items():
+        if state["run"].get(name) != value:
+            raise ElasticError(
+                f"the checkpoint in {folder} is of a run with {name}={state['run'].get(name)!r}, but this one has "
+                f"{value!r}; give another folder"
+            )
+    try:
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ElasticError(f"the checkpoint in {folder} does not fit this model and optimiser: {error}") from error
+    checkpoints.restore_random_state(state["random"])
+    return int(state["step"])
+
+
+def save(
+    folder: str | os.PathLike[str],
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: Mapping[str, Any],
+    step: int,
+) -> None:
+    """Write a checkpoint: weights, optimiser, torch's generators and the number of steps done."""
+    state = {"step": step, "run": dict(run), "net": net.state_dict(), "optimizer": optimizer.state_dict()}
+    checkpoints.write(folder, state | {"random": checkpoints.random_state()})
+
+
+def check(
+    *, steps: int, distill: float, accumulate: int, clip: float | None, every: int | None, precision: str | None
+) -> None:
+    """Whether the numbers of a run are in their ranges."""
+    if steps < 0 or accumulate < 1 or (every is not None and every < 1):
+        raise ElasticError(
+            f"expected steps >= 0, accumulate >= 1 and every >= 1, but got {steps=}, {accumulate=}, {every=}"
+        )
+    if not 0 <= distill <= 1:
+        raise ElasticError(f"distill is the share of the loss in [0, 1], but got {distill}")
+    if clip is not None and not clip > 0:
+        raise ElasticError(f"clip is a positive norm, or None for no clipping, but got {clip}")
+    if precision not in (None, "bf16"):
+        raise ElasticError(f'precision: expected None or "bf16", but got {precision!r}')
+
+
+def check_loss(value: Any) -> None:
+    if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
+        raise ElasticError(
+            f"loss: expected a tensor of one number that depends on the weights, but got {value!r:.100}; a loss of "
+            "many numbers wants .mean()"
+        )
+
+
+@contextmanager
+def reporting(progress: bool | None, start: int, steps: int) -> Iterator[Callable[[Step], None]]:
+    """A line of progress on standard error, for people who look at a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    shown = console.is_terminal if progress is None else progress
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, disable=not shown) as bar:
+        task = bar.add_task("", total=steps, completed=start)
+        mean: dict[Any, float] = {}
+
+        def report(step: Step) -> None:
+            for cut, loss in zip(step.cuts, step.losses, strict=True):
+                key = cut.key
+                mean[key] = 0.95 * mean.get(key, loss) + 0.05 * loss
+            last = ", ".join(f"{mean[cut.key]:.3f}" for cut in step.cuts[:4])
+            bar.update(task, completed=step.step + 1, description=f"loss {last}")
+
+        yield report
