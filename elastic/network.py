@@ -21,6 +21,7 @@ from archsearch.elastic.skeleton import extracted, skeleton
 from archsearch.elastic.space import Blueprint, Decision, SubNetworks, share_of
 from archsearch.elastic.tensor_files import MAX_SHARD
 from archsearch.errors import ElasticError
+from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Architecture
 from archsearch.spaces.tensor import Tensor
 
@@ -91,9 +92,10 @@ class Elastic(nn.Module):
         if sub is None:
             return Cut.of(self.axes, {})
         if isinstance(sub, Architecture):
-            if not isinstance(sub.space, SubNetworks) or sub.space.blueprint.axes != self.axes:
+            space = sub.space.base if isinstance(sub.space, Pool) else sub.space
+            if not isinstance(space, SubNetworks) or space.blueprint.axes != self.axes:
                 raise ElasticError("this architecture is of another space; expected one of net.space()")
-            return sub.space.cut(sub)
+            return space.cut(sub)
         if isinstance(sub, Mapping):
             return Cut.of(self.axes, self._by_axis(sub))
         groups = self.axes.groups()

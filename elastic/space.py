@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from archsearch.elastic.axes import Axes, Axis, Layers
 from archsearch.elastic.cut import Cut
+from archsearch.elastic.layer_sums import LayerSums
 from archsearch.errors import BuildError, ElasticError
 from archsearch.spaces.nodes import Choice, Integer, Node, Repeat
 from archsearch.spaces.space import Architecture, Space
@@ -50,7 +52,8 @@ class Decision:
         """
         groups = axes.groups()
         if group not in groups:
-            raise ElasticError(f"the model has no axes {group!r}; there is {', '.join(groups)}")
+            why = f": {axes.absent[group]}" if group in axes.absent else ""
+            raise ElasticError(f"the model has no axes {group!r}{why}; there is {', '.join(groups)}")
         given = list(granularities)
         if not given:
             raise ElasticError(f"{group}: expected granularities, such as [1/4, 1/2, 1], but got none")
@@ -101,8 +104,37 @@ class Blueprint:
         """The parameters of a sub-network; tied ones count once."""
         return cut.numel(self.shapes)
 
+    def parameters_by_layer(self, cut: Cut) -> dict[str, int]:
+        """The same in parts: by the path of each layer that stays, and under "" those outside of layers."""
+        dropped = self.axes.dropped(cut.kept)
+        inside = {layer: cut.numel(shapes) for layer, shapes in self.shapes_by_layer.items() if layer not in dropped}
+        return {**inside, "": self.parameters(cut) - sum(inside.values())}
+
+    @cached_property
+    def shapes_by_layer(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """The shapes of the parameters of each layer."""
+        return {
+            layer: {name: shape for name, shape in self.shapes.items() if name.startswith(f"{layer}.")}
+            for layer in self.layers
+        }
+
+    @property
+    def layers(self) -> list[str]:
+        """The paths of all layers."""
+        axes = self.axes
+        listed = [f"{axes.layers.path}.{i}" for i in range(axes.layers.units)] if axes.layers else []
+        return list(dict.fromkeys([*listed, *[axis.layer for axis in axes if axis.layer]]))
+
     def flops(self, cut: Cut) -> int:
         """The floating-point operations of one forward pass of one example, as torch's FLOP counter counts.
+
+        Raises:
+            BuildError: the inputs are not known.
+        """
+        return sum(self.flops_by_layer(cut).values())
+
+    def flops_by_layer(self, cut: Cut) -> dict[str, int]:
+        """The same in parts: by the path of each layer that stays, and under "" those outside of layers.
 
         Raises:
             BuildError: the inputs are not known.
@@ -122,7 +154,14 @@ class Blueprint:
         counter = FlopCounterMode(display=False)
         with torch.no_grad(), warnings.catch_warnings(action="ignore"), counter, torch.device("meta"):
             made(*given.values()) if len(given) == 1 else made(**given)
-        return int(counter.get_total_flops())
+        # By module: `LlamaForCausalLM.model.layers.0`, and all of it under "Global".
+        counts = {name: sum(by_operation.values()) for name, by_operation in counter.get_flop_counts().items()}
+        inside = {
+            layer: int(counts.get(f"{type(made).__name__}.{name}", 0))
+            for layer in self.layers
+            if (name := cut.name(layer)) is not None
+        }
+        return {**inside, "": int(counter.get_total_flops()) - sum(inside.values())}
 
 
 class SubNetworks(Space):
@@ -142,8 +181,14 @@ class SubNetworks(Space):
         self.blueprint = blueprint
         self.decisions = tuple(decisions)
         self.steps = dict(steps)
-        self._flops: dict[Any, int] = {}
         super().__init__(root_of(blueprint.axes, decisions, steps))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        of = self.blueprint
+        self._groups = of.axes.groups()
+        self._parameters = LayerSums(of.axes, of.layers, of.parameters_by_layer)
+        self._flops = LayerSums(of.axes, of.layers, of.flops_by_layer)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -157,38 +202,43 @@ class SubNetworks(Space):
         own = {name: state[name] for name in ("blueprint", "decisions", "steps")}
         super().__setstate__({name: value for name, value in state.items() if name not in own})
         self.blueprint, self.decisions, self.steps = own["blueprint"], own["decisions"], own["steps"]
-        self._flops = {}
+        self._prepare()
+
+    def kept(self, arch: Architecture) -> dict[str, int]:
+        """How many units an architecture keeps of every axis that is decided and stays."""
+        layers = self.blueprint.axes.layers
+        values = arch.values
+        kept: dict[str, int] = {}
+        dropped: set[str] = set()
+        if layers is not None and layers.name in values:
+            kept[layers.name] = units_of(values[layers.name], layers.units)
+            dropped = self.blueprint.axes.dropped(kept)
+        for decision in self.decisions:
+            if decision.group in kept:
+                continue
+            stay = self._groups[decision.group]
+            if dropped:
+                stay = [axis for axis in stay if axis.layer not in dropped]
+            value = values[decision.group]
+            each = value if isinstance(value, list) else [value] * len(stay)
+            kept |= {axis.name: units_of(v, axis.units) for axis, v in zip(stay, each, strict=True)}
+        return kept
 
     def cut(self, arch: Architecture) -> Cut:
         """What an architecture keeps."""
-        axes = self.blueprint.axes
-        kept: dict[str, tuple[int, ...]] = {}
-        depth = next((d for d in self.decisions if axes.layers is not None and d.group == axes.layers.name), None)
-        if depth is not None and axes.layers is not None:
-            kept[axes.layers.name] = axes.layers.kept(units_of(arch.values[depth.group], axes.layers))
-        dropped = axes.dropped(kept)
-        for decision in self.decisions:
-            if decision is depth:
-                continue
-            stay = [axis for axis in axes.groups()[decision.group] if axis.layer not in dropped]
-            value = arch.values[decision.group]
-            each = value if isinstance(value, list) else [value] * len(stay)
-            kept |= {axis.name: axis.kept(units_of(v, axis)) for axis, v in zip(stay, each, strict=True)}
-        return Cut.of(axes, kept)
+        return Cut.of(self.blueprint.axes, self.kept(arch))
 
     def parameters_of(self, arch: Architecture) -> int:
-        return self.blueprint.parameters(self.cut(arch))
+        return self._parameters.of(self.kept(arch))
 
     def flops_of(self, arch: Architecture) -> int:
-        key = self.cut(arch).key
-        if key not in self._flops:
-            self._flops[key] = self.blueprint.flops(self.cut(arch))
-        return self._flops[key]
+        return self._flops.of(self.kept(arch))
 
 
-def units_of(value: float, axis: Axis) -> int:
+@lru_cache(maxsize=4096, typed=True)  # the share 1.0 and one unit, 1, differ
+def units_of(value: float, units: int) -> int:
     """The units that a value means: a share is a float, a number of units an int."""
-    return value if isinstance(value, int) else int(Fraction(value).limit_denominator(MAX_DENOMINATOR) * axis.units)
+    return value if isinstance(value, int) else int(Fraction(value).limit_denominator(MAX_DENOMINATOR) * units)
 
 
 def root_of(axes: Axes, decisions: Sequence[Decision], steps: Mapping[str, int]) -> dict[str, Node]:

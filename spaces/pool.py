@@ -74,14 +74,20 @@ class Pool(Space):
         self._allowed: dict[int, bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "answers": self.answers}
+        return {**super().__getstate__(), "base": self.base, "answers": self.answers}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        declared = {name: value for name, value in state.items() if name != "answers"}
-        super().__setstate__(declared)
-        self.base = object.__new__(Space)
-        self.base.__setstate__({**declared, "where": ()})
+        super().__setstate__({name: value for name, value in state.items() if name not in ("base", "answers")})
+        self.base = state["base"]
         self._hold(state["answers"])
+
+    def parameters_of(self, arch: Architecture) -> int:
+        """As the space counts them."""
+        return self.base.parameters_of(arch)
+
+    def flops_of(self, arch: Architecture) -> int:
+        """As the space counts them."""
+        return self.base.flops_of(arch)
 
     @property
     def compiler(self) -> Compiler:

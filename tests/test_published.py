@@ -24,10 +24,12 @@ PUBLISHED: dict[str, list[dict[str, Any]]] = {
     "hierarchical": [{}],
     "hierarchical:flat": [{"channels": 32}],
     "llama": [{}, {"tied": True}],
+    "matformer": [{}, {"heads": (0.25, 0.5, 0.75, 1)}],
     "nasbench101": [{}],
     "nasbench201": [{}],
     "nasnet": [{}, {"auxiliary": True, "drop_path": 0.4}],
     "ofa_mobilenetv3": [{}, {"resolutions": (128, 224)}],
+    "sortednet": [{}, {"layers": None, "width": (0.5, 1), "heads": (0.25, 1)}],
 }
 CASES = [(name, options) for name, several in PUBLISHED.items() for options in several]
 

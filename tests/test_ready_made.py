@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from archsearch.errors import SpaceError
-from archsearch.spaces import convnet, deeparchitect, nasbench_macro, transformer
+from archsearch.spaces import convnet, deeparchitect, matformer, nasbench_macro, sortednet, transformer
 from archsearch.spaces.space import Space
 
 
@@ -33,6 +33,10 @@ def test_ladder(step: int, size: int) -> None:
         (nasbench_macro.space(), 6_561),
         (convnet.space(), 203_041_559_250),
         (transformer.space(), 108_038_772),
+        (matformer.space(), 4_294_967_296),
+        (matformer.space(6, heads=(0.5, 1)), 262_144),
+        (sortednet.space(), 8),
+        (sortednet.space(range(1, 9), width=[i / 20 for i in range(1, 21)]), 160),
     ],
 )
 def test_published_counts(space: Space, size: int) -> None:
