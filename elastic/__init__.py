@@ -1,1 +1,74 @@
-"""Nested weights: super-networks that are trained once and cut to any size at deploy time."""
+"""Nested weights: super-networks that are trained once and cut to any size at deploy time.
+
+    import archsearch as A
+
+    net = A.elastic.MatFormer(model, granularities=[1/8, 1/4, 1/2, 1])
+    small = net.extract(1/4)
+    net.save("net")
+    net = A.elastic.load("net")
+
+Every public name stands here and is loaded when it is first used.
+"""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archsearch.elastic.axes import Axes, Axis, Count, Layers, Run
+    from archsearch.elastic.cut import Cut
+    from archsearch.elastic.declare import Blocks, axis, layers
+    from archsearch.elastic.matformer import MatFormer
+    from archsearch.elastic.network import Elastic
+    from archsearch.elastic.saving import load
+    from archsearch.elastic.sortednet import SortedNet
+    from archsearch.elastic.space import Decision, SubNetworks
+
+__all__ = [
+    "Axes",
+    "Axis",
+    "Blocks",
+    "Count",
+    "Cut",
+    "Decision",
+    "Elastic",
+    "Layers",
+    "MatFormer",
+    "Run",
+    "SortedNet",
+    "SubNetworks",
+    "axis",
+    "layers",
+    "load",
+]
+
+_ORIGIN = {
+    name: f"archsearch.elastic.{module}"
+    for module, names in {
+        "axes": "Axes Axis Count Layers Run",
+        "cut": "Cut",
+        "declare": "Blocks axis layers",
+        "matformer": "MatFormer",
+        "network": "Elastic",
+        "saving": "load",
+        "sortednet": "SortedNet",
+        "space": "Decision SubNetworks",
+    }.items()
+    for name in names.split()
+}
+
+
+if not TYPE_CHECKING:  # a type checker that saw it would take any name for a public one
+
+    def __getattr__(name: str) -> Any:
+        if name not in _ORIGIN:
+            raise AttributeError(
+                f"module 'archsearch.elastic' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+            )
+        value = getattr(importlib.import_module(_ORIGIN[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import types
 from pathlib import Path
@@ -22,14 +23,14 @@ LANGUAGE = (
 STUDY = "Study Trial spaces searchers elastic testing"
 ERRORS = (
     "ArchsearchError SpaceError AssignmentError SingleArchitecture Infeasible EndlessSpace SizeTooHard ShapeError "
-    "BuildError StudyError StudyLocked SpaceChanged StoreError UsageError"
+    "BuildError ElasticError StudyError StudyLocked SpaceChanged StoreError UsageError"
 )
 PUBLIC = {*LANGUAGE.split(), *STUDY.split(), *ERRORS.split()}
 
 
-def seen_by_type_checkers() -> dict[str, str]:
+def seen_by_type_checkers(source: ast.Module = SOURCE) -> dict[str, str]:
     """Names imported under `if TYPE_CHECKING` and the modules that they come from."""
-    (block,) = (node for node in SOURCE.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test))
+    (block,) = (node for node in source.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test))
     found = {}
     for node in block.body:
         assert isinstance(node, ast.ImportFrom)
@@ -80,3 +81,22 @@ def test_a_near_name_is_an_attribute_error() -> None:
         _ = archsearch.Chioce  # type: ignore[attr-defined]
     assert raised.value.name == "Chioce"
     assert raised.value.obj is archsearch  # from which Python suggests 'Choice'
+
+
+ELASTIC = ast.parse(Path(archsearch.elastic.__file__).read_text(encoding="utf-8"))
+
+
+def test_elastic_shows_what_it_promises() -> None:
+    elastic = archsearch.elastic
+    assert dir(elastic) == sorted(set(elastic.__all__)) == elastic.__all__
+    assert set(seen_by_type_checkers(ELASTIC)) == set(elastic.__all__)
+
+
+@pytest.mark.parametrize("name", archsearch.elastic.__all__)
+def test_each_name_of_elastic_is_what_type_checkers_see(name: str) -> None:
+    value = getattr(archsearch.elastic, name)
+    origin = seen_by_type_checkers(ELASTIC)[name]
+    assert value is getattr(importlib.import_module(origin), name)
+    assert inspect.getdoc(value), f"archsearch.elastic.{name} has no docstring"
+    modules = {path.stem for path in Path(archsearch.elastic.__file__).parent.glob("*.py")}
+    assert name not in modules, "the import of a module of this name would hide it"
