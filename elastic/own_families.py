@@ -7,15 +7,15 @@ from typing import TypeAlias
 
 from torch import nn
 
-from archsearch.elastic.axes import Axis
-from archsearch.elastic.declare import axis, layers
+from archsearch.elastic.axes import Axes, Axis
+from archsearch.elastic.declare import axes, axis, layers
 from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, per_layer
 from archsearch.spaces.tensor import Tensor
 
 Own: TypeAlias = Transformer | ViT
 
 
-def own(model: nn.Module) -> list[Axis]:
+def own(model: nn.Module) -> Axes:
     """Heads are cut by whole groups that share keys and values."""
     assert isinstance(model, Own)
     config = model.config
@@ -59,7 +59,7 @@ def own(model: nn.Module) -> list[Axis]:
             config=["width"],
         )
 
-    return list(found())
+    return axes(model, found())
 
 
 def tokens(model: nn.Module) -> dict[str, Tensor]:

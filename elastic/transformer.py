@@ -10,12 +10,10 @@ Letters of shapes: B examples, T tokens (of an image: patches), D width, H heads
 values, K numbers of a head, V vocabulary.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +38,7 @@ class Sizes:
         dropout: the probability, on what every half of a block adds, and on the embeddings.
     """
 
-    model_type: ClassVar[str]
+    model_type = ""
 
     width: int = 64
     layers: int = 4
@@ -103,7 +101,7 @@ class TransformerConfig(Sizes):
         tied: whether the head is the embedding.
     """
 
-    model_type: ClassVar[str] = "archsearch-transformer"
+    model_type = "archsearch-transformer"
 
     vocabulary: int = 256
     context: int = 128
@@ -138,7 +136,7 @@ class ViTConfig(Sizes):
         classes: how many there are.
     """
 
-    model_type: ClassVar[str] = "archsearch-vit"
+    model_type = "archsearch-vit"
 
     image: int = 28
     patch: int = 4
