@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import TypeVar
 
@@ -39,10 +40,10 @@ class Cut:
         """
         return cls(axes, axes.settle(kept))
 
-    @property
-    def key(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Equal where the same is kept."""
-        return tuple(sorted(self.kept.items()))
+    @cached_property
+    def key(self) -> tuple[tuple[str, int | tuple[int, ...]], ...]:
+        """Equal where the same is kept; short where the first units are."""
+        return tuple(sorted((name, len(kept) if is_prefix(kept) else kept) for name, kept in self.kept.items()))
 
     @property
     def layers(self) -> tuple[int, ...] | None:
@@ -171,10 +172,16 @@ def kept_ranges(size: int, runs: Iterable[tuple[Run, int, tuple[int, ...]]]) -> 
     position = 0
     for run, units, kept in sorted(runs, key=lambda item: item[0].offset):
         found.append((position, run.offset))
-        found += [(run.offset + u * run.size, run.offset + (u + 1) * run.size) for u in kept]
+        blocks = [(0, len(kept))] if is_prefix(kept) else [(u, u + 1) for u in kept]
+        found += [(run.offset + start * run.size, run.offset + stop * run.size) for start, stop in blocks]
         position = run.offset + units * run.size
     found.append((position, size))
     return joined(found)
+
+
+def is_prefix(kept: Sequence[int]) -> bool:
+    """Whether ascending units are the first ones."""
+    return kept[-1] == len(kept) - 1
 
 
 def joined(ranges: Iterable[tuple[int, int]]) -> Segments:
