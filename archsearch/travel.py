@@ -65,7 +65,12 @@ def travels(value: Any) -> bool:
 
 
 def folders_of(evaluator: Evaluator) -> list[str]:
-    """The folder of the file that defines `evaluate`, whose neighbours it may import."""
-    module = sys.modules.get(getattr(evaluator.evaluate, "__module__", None) or "")
-    file = getattr(module, "__file__", None)
-    return [str(Path(file).absolute().parent)] if file else []
+    """The folders of the files that define `evaluate` and, where it is an object, the functions that it holds: what
+    those files import lies beside them."""
+    evaluate = evaluator.evaluate
+    held = [value for value in getattr(evaluate, "__dict__", {}).values() if inspect.isfunction(value)]
+    names = [getattr(item, "__module__", None) or "" for item in (evaluate, *held)]
+    files = [
+        getattr(sys.modules.get(name), "__file__", None) for name in names if name.partition(".")[0] != "archsearch"
+    ]
+    return list(dict.fromkeys(str(Path(file).absolute().parent) for file in files if file))

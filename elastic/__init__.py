@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archsearch.elastic.axes import Axes, Axis, Count, Layers, Run
+    from archsearch.elastic.consistency import agree_gen, agreement
     from archsearch.elastic.cut import Cut
     from archsearch.elastic.declare import Blocks, axis, layers
+    from archsearch.elastic.evaluate import Evaluate, latency_ms
     from archsearch.elastic.matformer import MatFormer
     from archsearch.elastic.network import Elastic
     from archsearch.elastic.saving import load
@@ -32,12 +34,16 @@ __all__ = [
     "Cut",
     "Decision",
     "Elastic",
+    "Evaluate",
     "Layers",
     "MatFormer",
     "Run",
     "SortedNet",
     "SubNetworks",
+    "agree_gen",
+    "agreement",
     "axis",
+    "latency_ms",
     "layers",
     "load",
 ]
@@ -46,8 +52,10 @@ _ORIGIN = {
     name: f"archsearch.elastic.{module}"
     for module, names in {
         "axes": "Axes Axis Count Layers Run",
+        "consistency": "agree_gen agreement",
         "cut": "Cut",
         "declare": "Blocks axis layers",
+        "evaluate": "Evaluate latency_ms",
         "matformer": "MatFormer",
         "network": "Elastic",
         "saving": "load",
