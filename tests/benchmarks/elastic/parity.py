@@ -27,7 +27,7 @@ from archsearch.elastic.cut import Cut
 from archsearch.elastic.losses import default_loss
 from archsearch.elastic.matformer import MatFormer
 from archsearch.elastic.network import Elastic
-from archsearch.elastic.train import train
+from archsearch.elastic.training import train
 
 RESULTS = Path(__file__).parent / "results" / "parity.jsonl"
 WIDTHS = (HIDDEN // 8, HIDDEN // 4, HIDDEN // 2, HIDDEN)

@@ -21,7 +21,7 @@ from benchmarks.elastic.tasks import fashion
 
 from archsearch.elastic.sampling import Sampled, combinations
 from archsearch.elastic.sortednet import SortedNet
-from archsearch.elastic.train import train
+from archsearch.elastic.training import train
 from archsearch.elastic.transformer import ViT, ViTConfig
 
 RESULTS = Path(__file__).parent / "results" / "sorted.jsonl"

@@ -25,7 +25,7 @@ class Task:
     Attributes:
         name: of the data set.
         model: makes a model of a feed-forward width.
-        batch: a training batch, of a number and a seed, as `archsearch.elastic.train` takes it.
+        batch: a training batch, of a number and a seed, as `archsearch.elastic.training.train` takes it.
         validation: batches that are not trained on.
         learning_rate: of AdamW at its peak.
     """

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -19,15 +19,16 @@ import torch
 from torch import nn
 
 from archsearch.elastic import checkpoint as checkpoints
+from archsearch.elastic.batches import Batches, call, numbered, to_device
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.losses import default_loss, divergence, logits_of
 from archsearch.elastic.network import Elastic
 from archsearch.elastic.optimizer import AdamW
+from archsearch.elastic.progress import reporting
 from archsearch.elastic.sampling import Joint, Pass, Sampled, Sandwich, stream
 from archsearch.elastic.shared import Shared
 from archsearch.errors import ElasticError
 
-Batches: TypeAlias = Callable[[int], Any] | Iterable[Any]
 Loss: TypeAlias = Callable[[Any, Any], torch.Tensor]
 Mode: TypeAlias = Sampled | Joint | Sandwich
 
@@ -148,7 +149,7 @@ def train(
                         shared.gather([this.cut])
             norm = update(net, optimizer, shared, passes, clip)
             history.append(Step(step, tuple(p.cut for p in passes), tuple(torch.stack(sums).tolist()), norm))
-            report(history[-1])
+            report(step + 1, {p.cut.key: value for p, value in zip(passes, history[-1].losses, strict=True)})
             if checkpoint is not None and (step + 1 == steps or (every and (step + 1) % every == 0)):
                 save(checkpoint, net, optimizer, run, step + 1)
     net.train(was_training)
@@ -179,41 +180,6 @@ def update(
     optimizer.zero_grad()
     shared.clear(cuts)
     return float(norm)
-
-
-def call(module: Any, batch: Any) -> Any:
-    """A module's output for a batch: the inputs of a pair, named arguments, or the batch itself."""
-    if isinstance(batch, Mapping):
-        return module(**batch)
-    return module(batch[0]) if isinstance(batch, tuple | list) else module(batch)
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on a device."""
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, Mapping):
-        return {name: to_device(value, device) for name, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        return tuple(to_device(value, device) for value in batch)
-    return batch
-
-
-def numbered(batches: Batches, used: int) -> Iterator[Any]:
-    """The batches from number `used` on; those of an iterable again and again."""
-    if callable(batches):
-        while True:
-            yield batches(used)
-            used += 1
-    while True:
-        number = 0
-        for number, batch in enumerate(batches, 1):  # noqa: B007
-            if used:
-                used -= 1
-            else:
-                yield batch
-        if not number:
-            raise ElasticError("batches: there are none (left); an iterator can be gone through once, a list again")
 
 
 def cosine(steps: int, *, warmup: int = 0, floor: float = 0.1) -> Callable[[int], float]:
@@ -299,32 +265,3 @@ def check_loss(value: Any) -> None:
             f"loss: expected a tensor of one number that depends on the weights, but got {value!r:.100}; a loss of "
             "many numbers wants .mean()"
         )
-
-
-@contextmanager
-def reporting(progress: bool | None, start: int, steps: int) -> Iterator[Callable[[Step], None]]:
-    """A line of progress on standard error, for people who look at a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    shown = console.is_terminal if progress is None else progress
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, disable=not shown) as bar:
-        task = bar.add_task("", total=steps, completed=start)
-        mean: dict[Any, float] = {}
-
-        def report(step: Step) -> None:
-            for cut, loss in zip(step.cuts, step.losses, strict=True):
-                key = cut.key
-                mean[key] = 0.95 * mean.get(key, loss) + 0.05 * loss
-            last = ", ".join(f"{mean[cut.key]:.3f}" for cut in step.cuts[:4])
-            bar.update(task, completed=step.step + 1, description=f"loss {last}")
-
-        yield report
