@@ -1,7 +1,7 @@
-"""Search for per-layer widths under a parameter budget, against the paper's rule: `python -m benchmarks.elastic.search`.
+"""Search for per-layer widths under a budget, against the paper's rule: `python -m benchmarks.elastic.search`.
 
 Reads the losses of all 256 configurations (4 layers, 4 granularities) that `parity` measured of every super-network:
-nothing is trained here. For each budget: the loss of the configuration that the rule of least slope picks, its rank among
+nothing is trained here. For each budget: the loss of what the rule of least slope picks, its rank among
 all that fit, and the mean loss that searchers reach with 20 and 40 evaluations.
 """
 
