@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import transformers as hf
+import transformers
 from torch import nn
+
+hf: Any = transformers  # its models and configurations are not typed
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Sizes:
     tied: bool = False
 
 
-def decoder(config: Any, model: Any, **more: Any) -> Callable[[Sizes], nn.Module]:
+def decoder(config: Callable[..., Any], model: Callable[[Any], nn.Module], **more: Any) -> Callable[[Sizes], nn.Module]:
     """A maker of models that are configured as Llama is."""
 
     def make(sizes: Sizes) -> nn.Module:
@@ -50,7 +52,7 @@ def decoder(config: Any, model: Any, **more: Any) -> Callable[[Sizes], nn.Module
     return make
 
 
-def gpt2(model: Any, **more: Any) -> Callable[[Sizes], nn.Module]:
+def gpt2(model: Callable[[Any], nn.Module], **more: Any) -> Callable[[Sizes], nn.Module]:
     def make(sizes: Sizes) -> nn.Module:
         return model(
             hf.GPT2Config(
@@ -71,7 +73,7 @@ def gpt2(model: Any, **more: Any) -> Callable[[Sizes], nn.Module]:
     return make
 
 
-def bert(model: Any, **more: Any) -> Callable[[Sizes], nn.Module]:
+def bert(model: Callable[[Any], nn.Module], **more: Any) -> Callable[[Sizes], nn.Module]:
     def make(sizes: Sizes) -> nn.Module:
         return model(
             hf.BertConfig(
@@ -90,7 +92,7 @@ def bert(model: Any, **more: Any) -> Callable[[Sizes], nn.Module]:
     return make
 
 
-def vit(model: Any) -> Callable[[Sizes], nn.Module]:
+def vit(model: Callable[[Any], nn.Module]) -> Callable[[Sizes], nn.Module]:
     def make(sizes: Sizes) -> nn.Module:
         return model(
             hf.ViTConfig(
