@@ -18,12 +18,12 @@ import torch
 from torch import nn
 
 from archsearch.elastic.axes import Axis, Layers, Run
+from archsearch.elastic.batches import call, to_device
 from archsearch.elastic.consistency import Evaluating
 from archsearch.elastic.declare import INPUTS, tensors_of
 from archsearch.elastic.evaluate import inputs_of
 from archsearch.elastic.losses import default_loss, logits_of
 from archsearch.elastic.network import Elastic
-from archsearch.elastic.batches import call, to_device
 from archsearch.errors import ElasticError
 
 # By axis, a score for each unit: [units], float64.
