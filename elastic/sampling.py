@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 from math import isclose, prod
-from typing import TypeAlias
+
+from torch import nn
 
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.network import Elastic, SubNetwork
@@ -28,14 +30,31 @@ class Pass:
     Attributes:
         cut: the sub-network.
         weight: of its loss.
+        depths: its exits, whose mean loss is that of the pass; empty: the output alone.
     """
 
     cut: Cut
     weight: float
+    depths: tuple[int, ...] = ()
 
 
-# What a step runs, given its own generator of random numbers.
-Plan: TypeAlias = Callable[[random.Random], list[Pass]]
+@dataclass(frozen=True)
+class Plan:
+    """What the steps of a run do.
+
+    Attributes:
+        draw: the passes of a step, given its own generator of random numbers.
+        largest: of the sub-networks that are trained; the others can learn from it.
+        passes: how many a step has.
+        own_batch: whether each takes a batch of its own.
+        heads: of exits, by depth; see `SoFT`.
+    """
+
+    draw: Callable[[random.Random], list[Pass]]
+    largest: Cut
+    passes: int
+    own_batch: bool = False
+    heads: nn.ModuleDict | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +88,15 @@ class Sampled:
         if self.per_layer:
             if self.subs is not None or self.probabilities is not None:
                 raise ElasticError("Sampled: per_layer draws from net.space(), not from subs with probabilities")
-            space = net.space()
-            return lambda rng: [Pass(net.cut(space.sample(rng)), weight) for _ in range(self.draws)]
+            return Plan(per_layer(net, weight, self.draws), extreme(net, -1), self.draws, self.own_batch)
         cuts = chosen(net, self.subs)
         shares = checked(self.probabilities, len(cuts))
-        if self.draws == len(cuts) and self.probabilities is None:
-            return lambda rng: [Pass(cut, weight) for cut in cuts]
-        return lambda rng: [Pass(cut, weight) for cut in rng.choices(cuts, shares, k=self.draws)]
+        each_once = self.draws == len(cuts) and self.probabilities is None
+
+        def draw(rng: random.Random) -> list[Pass]:
+            return [Pass(cut, weight) for cut in (cuts if each_once else rng.choices(cuts, shares, k=self.draws))]
+
+        return Plan(draw, by_size(net, cuts)[-1], self.draws, self.own_batch)
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,8 @@ class Joint:
         """What each step runs."""
         cuts = by_size(net, chosen(net, self.subs))[::-1]
         weight = 1 / len(cuts) if self.mean else 1.0
-        return lambda rng: [Pass(cut, weight) for cut in cuts]
+        passes = [Pass(cut, weight) for cut in cuts]
+        return Plan(lambda rng: passes, cuts[0], len(cuts), self.own_batch)
 
 
 @dataclass(frozen=True)
@@ -124,25 +146,63 @@ class Sandwich:
         Raises:
             ElasticError: there are not as many sub-networks between the smallest and the largest.
         """
-        cuts = by_size(net, chosen(net, self.subs))
-        between = cuts[1:-1]
-        most = len(between)
-        if len(cuts) < 2 or self.random < 0 or (self.random > most and not self.per_layer):
+        if self.per_layer and self.subs is not None:
+            raise ElasticError("Sandwich: per_layer draws from net.space(), not from subs")
+        cuts = [extreme(net, 0), extreme(net, -1)] if self.per_layer else by_size(net, chosen(net, self.subs))
+        smallest, *between, largest = cuts if len(cuts) > 1 else (cuts[0], cuts[0])
+        if smallest is largest or self.random < 0 or (self.random > len(between) and not self.per_layer):
             raise ElasticError(
-                f"Sandwich: random={self.random} of the sub-networks between the smallest and the largest, of which "
-                f"there are {most}"
+                f"Sandwich: expected two sub-networks or more, and random={self.random} of those between the smallest "
+                f"and the largest, but there are {len(cuts)} sub-networks"
             )
         weight = 1 / (self.random + 2) if self.mean else 1.0
-        space = net.space() if self.per_layer else None
+        some = per_layer(net, weight, self.random) if self.per_layer else None
 
-        def plan(rng: random.Random) -> list[Pass]:
-            if space is None:
-                some = rng.sample(between, self.random)
-            else:
-                some = [net.cut(space.sample(rng)) for _ in range(self.random)]
-            return [Pass(cut, weight) for cut in (cuts[-1], *some, cuts[0])]
+        def draw(rng: random.Random) -> list[Pass]:
+            drawn = some(rng) if some else [Pass(cut, weight) for cut in rng.sample(between, self.random)]
+            return [Pass(largest, weight), *drawn, Pass(smallest, weight)]
 
-        return plan
+        return Plan(draw, largest, self.random + 2, self.own_batch)
+
+
+@dataclass(frozen=True)
+class SoFT:
+    """All depths from one pass; the mean of their losses (Sorted LLaMA, arXiv:2309.08968, equation 1).
+
+    Attributes:
+        depths: after how many layers, ascending; by default the granularities of the layers.
+        heads: for depths that have a head of their own, by depth as a string. Give them to the network as well
+            (`net.exits = heads`): the optimiser and checkpoints go by what it has.
+    """
+
+    depths: Sequence[int] | None = None
+    heads: nn.ModuleDict | None = None
+
+    def plan(self, net: Elastic) -> Plan:
+        """What each step runs.
+
+        Raises:
+            ElasticError: no depths are given, and the network decides about none.
+        """
+        depth = net.axes.layers
+        decided = [d for d in net.decisions if depth is not None and d.group == depth.name]
+        if self.depths is None and (depth is None or not decided):
+            raise ElasticError("SoFT: say after how many layers there are exits: depths=[2, 4, 6]")
+        depths = self.depths or [int(share * depth.units) for share in decided[0].granularities if depth is not None]
+        whole = net.cut(None)
+        passes = [Pass(whole, 1.0, tuple(depths))]
+        return Plan(lambda rng: passes, whole, 1, heads=self.heads)
+
+
+def extreme(net: Elastic, which: int) -> Cut:
+    """The smallest (0) or the largest (-1) granularity of everything that is decided about."""
+    return cut_of(net, [decision.granularities[which] for decision in net.decisions])
+
+
+def per_layer(net: Elastic, weight: float, number: int) -> Callable[[random.Random], list[Pass]]:
+    """So many sub-networks with a choice in every layer."""
+    space = net.space()
+    return lambda rng: [Pass(net.cut(space.sample(rng)), weight) for _ in range(number)]
 
 
 def combinations(net: Elastic) -> list[Cut]:
@@ -154,17 +214,19 @@ def combinations(net: Elastic) -> list[Cut]:
     number = prod(len(decision.granularities) for decision in net.decisions)
     if number > MAX_COMBINATIONS:
         raise ElasticError(f"there are {number} combinations of granularities; say which are trained: subs=[...]")
+    return by_size(net, [cut_of(net, shares) for shares in product(*(d.granularities for d in net.decisions))])
+
+
+def cut_of(net: Elastic, shares: Sequence[Fraction]) -> Cut:
+    """The sub-network with these shares of what is decided about, alike in all layers."""
     groups = net.axes.groups()
-    cuts = []
-    for shares in product(*(decision.granularities for decision in net.decisions)):
-        kept = {
-            axis.name: int(share * axis.units)
-            for decision, share in zip(net.decisions, shares, strict=True)
-            for axis in groups[decision.group]
-        }
-        dropped = net.axes.dropped(kept)
-        cuts.append(Cut.of(net.axes, {n: k for n, k in kept.items() if net.axes.by_name[n].layer not in dropped}))
-    return by_size(net, cuts)
+    kept = {
+        axis.name: int(share * axis.units)
+        for decision, share in zip(net.decisions, shares, strict=True)
+        for axis in groups[decision.group]
+    }
+    dropped = net.axes.dropped(kept)
+    return net.cut({name: units for name, units in kept.items() if net.axes.by_name[name].layer not in dropped})
 
 
 def chosen(net: Elastic, subs: Sequence[SubNetwork] | None) -> list[Cut]:

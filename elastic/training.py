@@ -8,48 +8,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from archsearch.elastic import checkpoint as checkpoints
-from archsearch.elastic.batches import Batches, call, numbered, to_device
-from archsearch.elastic.cut import Cut
-from archsearch.elastic.losses import default_loss, divergence, logits_of
+from archsearch.elastic.batches import Batches, numbered, to_device
+from archsearch.elastic.history import History, Step
+from archsearch.elastic.losses import default_loss
 from archsearch.elastic.network import Elastic
+from archsearch.elastic.objective import Loss, Objective
 from archsearch.elastic.optimizer import AdamW
-from archsearch.elastic.progress import reporting
-from archsearch.elastic.sampling import Joint, Pass, Sampled, Sandwich, stream
+from archsearch.elastic.sampling import Joint, Pass, Plan, Sampled, Sandwich, SoFT, stream
 from archsearch.elastic.shared import Shared
 from archsearch.errors import ElasticError
 
-Loss: TypeAlias = Callable[[Any, Any], torch.Tensor]
-Mode: TypeAlias = Sampled | Joint | Sandwich
+Mode: TypeAlias = Sampled | Joint | Sandwich | SoFT
 
 MODES: dict[str, Callable[[], Mode]] = {"sampled": Sampled, "joint": Joint, "sandwich": Sandwich}
 
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of training did.
-
-    Attributes:
-        step: its number, from 0.
-        cuts: the sub-networks that ran, in their order.
-        losses: of each, the mean over the batches of the step.
-        norm: of the gradient, before it was clipped.
-    """
-
-    step: int
-    cuts: tuple[Cut, ...]
-    losses: tuple[float, ...]
-    norm: float
+# Steps by which a checkpoint knows its own choice of sub-networks again.
+FINGERPRINT = 16
 
 
 def train(
@@ -79,7 +63,7 @@ def train(
             it ends. A batch is what `net` takes: a tensor, a mapping of named arguments, or a pair of inputs and
             targets; its tensors are moved to the device of `net`.
         steps: of the optimiser, those of a run that is resumed included.
-        mode: which sub-networks run in a step: `Sampled`, `Joint` or `Sandwich`, or its name for its defaults.
+        mode: which sub-networks run in a step: `Sampled`, `Joint`, `Sandwich` or `SoFT`, or a name for its defaults.
         loss: of the model's output and the batch; by default cross-entropy, see `default_loss`.
         distill: the share of each loss that is not `loss` but the divergence from the largest sub-network, which
             learns from `loss` alone (in-place distillation). In [0, 1]; needs logits.
@@ -104,82 +88,74 @@ def train(
     """
     check(steps=steps, distill=distill, accumulate=accumulate, clip=clip, every=every, precision=precision)
     mode = MODES[mode]() if isinstance(mode, str) and mode in MODES else mode
-    if not isinstance(mode, Sampled | Joint | Sandwich):
-        raise ElasticError(f"mode: expected Sampled(), Joint(), Sandwich() or one of {list(MODES)}, but got {mode!r}")
-    if compile and getattr(mode, "per_layer", False):
-        raise ElasticError("compile: a choice in every layer would compile a graph for nearly every step; give either")
+    if not isinstance(mode, Mode):
+        known = ", ".join(MODES)
+        raise ElasticError(
+            f"mode: expected Sampled(), Joint(), Sandwich(), SoFT() or a name ({known}), but got {mode!r}"
+        )
+    if compile and (isinstance(mode, SoFT) or getattr(mode, "per_layer", False)):
+        raise ElasticError("compile: there is no graph that serves all steps with per_layer or SoFT; leave it out")
     plan = mode.plan(net)
     optimizer = optimizer or AdamW(net)
     device = next(net.parameters()).device
     shared = Shared(net, compiled=compile)
-    largest = net.cut(None)
-    run = {"mode": repr(mode), "seed": seed, "accumulate": accumulate}
+    objective = Objective(shared, plan, loss, distill, precision)
+    run = {"accumulate": accumulate, "sub-networks": fingerprint(plan, seed)}
     start = resume(checkpoint, net, optimizer, run) if checkpoint is not None else 0
-    passes_of = [plan(stream(seed, step)) for step in range(start, min(start + 1, steps))]
-    used = start * accumulate * (len(passes_of[0]) if passes_of and mode.own_batch else 1)
-    supply = numbered(batches, used)
-    history: list[Step] = []
+    supply = numbered(batches, start * accumulate * (plan.passes if plan.own_batch else 1))
+    history = History(progress, start, steps)
     was_training = net.training
     net.train()
-    with reporting(progress, start, steps) as report:
+    with history:
         for step in range(start, steps):
             set_rate(optimizer, schedule(step) if schedule is not None else 1.0)
-            passes = plan(stream(seed, step))
-            sums = [torch.zeros((), device=device) for _ in passes]
+            passes = plan.draw(stream(seed, step))
+            losses = [torch.zeros((), device=device) for _ in passes]
             for _ in range(accumulate):
-                batch = to_device(next(supply), device)
-                teacher: torch.Tensor | None = None
                 for i, this in enumerate(passes):
-                    if i and mode.own_batch:
-                        batch, teacher = to_device(next(supply), device), None
-                    with autocast(device, precision):
-                        if distill and teacher is None and this.cut.key != largest.key:
-                            with torch.no_grad():
-                                teacher = logits_of(call(shared.module(largest), batch))
-                        output = call(shared.module(this.cut), batch)
-                        value = loss(output, batch)
-                        if distill and this.cut.key == largest.key:
-                            teacher = logits_of(output).detach()
-                        elif distill and teacher is not None:
-                            value = (1 - distill) * value + distill * divergence(teacher, logits_of(output))
-                    check_loss(value)
+                    if i == 0 or plan.own_batch:
+                        batch = to_device(next(supply), device)
+                        objective.new_batch()
+                    value = objective(this, batch)
                     (value * (this.weight / accumulate)).backward()
-                    sums[i] += value.detach() / accumulate
+                    losses[i] += value.detach() / accumulate
                     if len(passes) > 1:
                         shared.gather([this.cut])
-            norm = update(net, optimizer, shared, passes, clip)
-            history.append(Step(step, tuple(p.cut for p in passes), tuple(torch.stack(sums).tolist()), norm))
-            report(step + 1, {p.cut.key: value for p, value in zip(passes, history[-1].losses, strict=True)})
+            norm = update(optimizer, shared, passes, clip)
+            history.add(step, tuple(this.cut for this in passes), losses, norm)
             if checkpoint is not None and (step + 1 == steps or (every and (step + 1) % every == 0)):
                 save(checkpoint, net, optimizer, run, step + 1)
     net.train(was_training)
-    return history
+    return history.steps
 
 
-def update(
-    net: Elastic, optimizer: torch.optim.Optimizer, shared: Shared, passes: list[Pass], clip: float | None
-) -> float:
+def update(optimizer: torch.optim.Optimizer, shared: Shared, passes: list[Pass], clip: float | None) -> torch.Tensor:
     """One step of the optimiser on the gradients that the passes left; returns their global norm."""
     cuts = list({this.cut.key: this.cut for this in passes}.values())
-    small = isinstance(optimizer, AdamW) and optimizer.idle == "freeze" and len(cuts) == 1
-    parts = shared.parts(cuts[0]) if small else ()
-    if not small:
+    freezes = isinstance(optimizer, AdamW) and optimizer.idle == "freeze"
+    parts = shared.parts(cuts[0]) if freezes and len(passes) == 1 else ()
+    if not parts:
         shared.gather(cuts)
     elsewhere = {id(part.whole) for part in parts}
     live = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in elsewhere]
     live += [part.leaf for part in parts]
-    grads = [p.grad for p in live if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(grads)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in live if p.grad is not None])
     if clip is not None:
         torch.nn.utils.clip_grads_with_norm_(live, clip, norm)
     if isinstance(optimizer, AdamW):
-        grads_of = {id(part.whole): part.leaf.grad for part in parts if part.leaf.grad is not None}
-        optimizer.step(used=cuts, parts=grads_of)
+        grads = {id(part.whole): part.leaf.grad for part in parts if part.leaf.grad is not None}
+        optimizer.step(used=cuts, parts=grads)
     else:
         optimizer.step()
     optimizer.zero_grad()
     shared.clear(cuts)
-    return float(norm)
+    return norm
+
+
+def fingerprint(plan: Plan, seed: int) -> str:
+    """What tells one choice of sub-networks from another: what the first steps run."""
+    drawn = [[(p.cut.key, p.weight, p.depths) for p in plan.draw(stream(seed, step))] for step in range(FINGERPRINT)]
+    return hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
 
 
 def cosine(steps: int, *, warmup: int = 0, floor: float = 0.1) -> Callable[[int], float]:
@@ -201,10 +177,6 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
-def autocast(device: torch.device, precision: str | None) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-
-
 def resume(
     folder: str | os.PathLike[str], net: nn.Module, optimizer: torch.optim.Optimizer, run: Mapping[str, Any]
 ) -> int:
@@ -219,8 +191,8 @@ def resume(
     for name, value in run.items():
         if state["run"].get(name) != value:
             raise ElasticError(
-                f"the checkpoint in {folder} is of a run with {name}={state['run'].get(name)!r}, but this one has "
-                f"{value!r}; give another folder"
+                f"the checkpoint in {folder} is of a run with other {name}, which follow from the arguments "
+                f"({state['run'].get(name)!r} there, {value!r} here); give another folder"
             )
     try:
         net.load_state_dict(state["net"])
@@ -257,11 +229,3 @@ def check(
         raise ElasticError(f"clip is a positive norm, or None for no clipping, but got {clip}")
     if precision not in (None, "bf16"):
         raise ElasticError(f'precision: expected None or "bf16", but got {precision!r}')
-
-
-def check_loss(value: Any) -> None:
-    if not isinstance(value, torch.Tensor) or value.ndim or not value.requires_grad:
-        raise ElasticError(
-            f"loss: expected a tensor of one number that depends on the weights, but got {value!r:.100}; a loss of "
-            "many numbers wants .mean()"
-        )
