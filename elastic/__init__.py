@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from archsearch.elastic.cut import Cut
     from archsearch.elastic.declare import Blocks, axis, layers
     from archsearch.elastic.evaluate import Evaluate, latency_ms
+    from archsearch.elastic.importance import by_activation, by_gradient, by_magnitude, by_removal
     from archsearch.elastic.matformer import MatFormer
     from archsearch.elastic.network import Elastic
     from archsearch.elastic.saving import load
     from archsearch.elastic.sortednet import SortedNet
+    from archsearch.elastic.sorting import sort
     from archsearch.elastic.space import Decision, SubNetworks
+    from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
 
 __all__ = [
     "Axes",
@@ -40,12 +43,21 @@ __all__ = [
     "Run",
     "SortedNet",
     "SubNetworks",
+    "Transformer",
+    "TransformerConfig",
+    "ViT",
+    "ViTConfig",
     "agree_gen",
     "agreement",
     "axis",
+    "by_activation",
+    "by_gradient",
+    "by_magnitude",
+    "by_removal",
     "latency_ms",
     "layers",
     "load",
+    "sort",
 ]
 
 _ORIGIN = {
@@ -56,11 +68,14 @@ _ORIGIN = {
         "cut": "Cut",
         "declare": "Blocks axis layers",
         "evaluate": "Evaluate latency_ms",
+        "importance": "by_activation by_gradient by_magnitude by_removal",
         "matformer": "MatFormer",
         "network": "Elastic",
         "saving": "load",
         "sortednet": "SortedNet",
+        "sorting": "sort",
         "space": "Decision SubNetworks",
+        "transformer": "Transformer TransformerConfig ViT ViTConfig",
     }.items()
     for name in names.split()
 }
