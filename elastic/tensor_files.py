@@ -30,7 +30,7 @@ ITEM_SIZE |= {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 
 
 MAX_HEADER = 100_000_000  # bytes, as the library of the format has it
 MAX_SHARD = 5 * 10**9  # bytes of a file before the next is begun
-PIECE = 8 << 20  # bytes that are read at a time
+PIECE = 1 << 20  # bytes that are read at a time: they stay in a core's cache until they are written
 
 
 @dataclass(frozen=True)
