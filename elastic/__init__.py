@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from archsearch.elastic.evaluate import Evaluate, latency_ms
     from archsearch.elastic.importance import by_activation, by_gradient, by_magnitude, by_removal
     from archsearch.elastic.matformer import MatFormer
+    from archsearch.elastic.mixnmatch import least_slope, mix_n_match
     from archsearch.elastic.network import Elastic
     from archsearch.elastic.saving import load
     from archsearch.elastic.sortednet import SortedNet
     from archsearch.elastic.sorting import sort
     from archsearch.elastic.space import Decision, SubNetworks
+    from archsearch.elastic.table import Table, measured
     from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Run",
     "SortedNet",
     "SubNetworks",
+    "Table",
     "Transformer",
     "TransformerConfig",
     "ViT",
@@ -56,7 +59,10 @@ __all__ = [
     "by_removal",
     "latency_ms",
     "layers",
+    "least_slope",
     "load",
+    "measured",
+    "mix_n_match",
     "sort",
 ]
 
@@ -70,11 +76,13 @@ _ORIGIN = {
         "evaluate": "Evaluate latency_ms",
         "importance": "by_activation by_gradient by_magnitude by_removal",
         "matformer": "MatFormer",
+        "mixnmatch": "least_slope mix_n_match",
         "network": "Elastic",
         "saving": "load",
         "sortednet": "SortedNet",
         "sorting": "sort",
         "space": "Decision SubNetworks",
+        "table": "Table measured",
         "transformer": "Transformer TransformerConfig ViT ViTConfig",
     }.items()
     for name in names.split()
