@@ -30,6 +30,7 @@ DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "f64": "F64"}
 TORCH = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 WINDOW = 16 << 20  # bytes of a file that are mapped at a time
+SPARSE = 8  # where less than one column in so many is kept, reading ahead would read more than it saves
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ def columns(source: BinaryIO, part: Part, first: int, out: npt.NDArray[Any]) -> 
     before = start % mmap.ALLOCATIONGRANULARITY
     size = before + len(out) * row
     with mmap.mmap(source.fileno(), size, access=mmap.ACCESS_READ, offset=start - before) as mapped:
+        if prod(shape[1:]) > SPARSE * prod(out.shape[1:]) and hasattr(mmap, "MADV_RANDOM"):
+            mapped.madvise(mmap.MADV_RANDOM)
         rows = kept = np.frombuffer(mapped, out.dtype, len(out) * prod(shape[1:]), before).reshape(len(out), *shape[1:])
         pieces: list[npt.NDArray[Any]] = []
         for dim, ranges in enumerate(part.segments[1:], 1):
