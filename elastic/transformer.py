@@ -22,6 +22,9 @@ from torch.nn import functional as F
 ROTARY_BASE = 10_000.0
 EPSILON = 1e-6
 
+# Keys of the configurations that have an entry for each layer.
+PER_LAYER = ("heads", "groups", "hidden")
+
 C = TypeVar("C", bound="Sizes")
 
 
@@ -48,18 +51,21 @@ class Sizes:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            if type(value) is int and value < 1:
-                raise ValueError(f"{key} must be at least 1, but it is {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), but it is {self.dropout}")
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if kind is bool and type(value) is not bool:
+                raise ValueError(f"{field.name} must be true or false, but it is {value!r}")
+            if kind is int and field.name not in PER_LAYER and (type(value) is not int or value < 1):
+                raise ValueError(f"{field.name} must be a number of at least 1, but it is {value!r}")
+        if not isinstance(self.dropout, float | int) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), but it is {self.dropout!r}")
         for key in ("heads", "hidden"):
             self._spread(key)
 
     def _spread(self, key: str) -> None:
         """Have one entry for each layer, so that a configuration says the sizes in one way only."""
         value = getattr(self, key)
-        each = (value,) * self.layers if isinstance(value, int) else tuple(value)
+        each = tuple(value) if isinstance(value, Sequence) else (value,) * self.layers
         if len(each) != self.layers or not all(type(n) is int and n >= 1 for n in each):
             raise ValueError(
                 f"{key} must be a number, or a list with a number for each of the {self.layers} layers, "

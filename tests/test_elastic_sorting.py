@@ -368,6 +368,8 @@ def test_every_family_is_measured(name: str) -> None:
 
     names = {a.name for a in net.axes if a.runs}
     whole: dict[str, tuple[int, ...]] = {}
+    ranks = by_removal(net, [x], loss)["layers"].tolist()
+    assert sorted(ranks) == list(range(len(ranks)))
     for scores in (by_magnitude(net), by_activation(net, [x]), by_gradient(net, [x], loss)):
         assert set(scores) == names
         assert all(s.shape == (net.axes.by_name[n].units,) and bool((s > 0).any()) for n, s in scores.items())
