@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from archsearch.elastic.matformer import MatFormer
     from archsearch.elastic.mixnmatch import least_slope, mix_n_match
     from archsearch.elastic.network import Elastic
+    from archsearch.elastic.optimizer import AdamW
+    from archsearch.elastic.sampling import Joint, Sampled, Sandwich, SoFT
     from archsearch.elastic.saving import load
     from archsearch.elastic.sortednet import SortedNet
     from archsearch.elastic.sorting import sort
     from archsearch.elastic.space import Decision, SubNetworks
     from archsearch.elastic.table import Table, measured
+    from archsearch.elastic.training import cosine, train
     from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
 
 __all__ = [
+    "AdamW",
     "Axes",
     "Axis",
     "Blocks",
@@ -40,9 +44,13 @@ __all__ = [
     "Decision",
     "Elastic",
     "Evaluate",
+    "Joint",
     "Layers",
     "MatFormer",
     "Run",
+    "Sampled",
+    "Sandwich",
+    "SoFT",
     "SortedNet",
     "SubNetworks",
     "Table",
@@ -57,6 +65,7 @@ __all__ = [
     "by_gradient",
     "by_magnitude",
     "by_removal",
+    "cosine",
     "latency_ms",
     "layers",
     "least_slope",
@@ -64,6 +73,7 @@ __all__ = [
     "measured",
     "mix_n_match",
     "sort",
+    "train",
 ]
 
 _ORIGIN = {
@@ -78,11 +88,14 @@ _ORIGIN = {
         "matformer": "MatFormer",
         "mixnmatch": "least_slope mix_n_match",
         "network": "Elastic",
+        "optimizer": "AdamW",
+        "sampling": "Joint Sampled Sandwich SoFT",
         "saving": "load",
         "sortednet": "SortedNet",
         "sorting": "sort",
         "space": "Decision SubNetworks",
         "table": "Table measured",
+        "training": "cosine train",
         "transformer": "Transformer TransformerConfig ViT ViTConfig",
     }.items()
     for name in names.split()
