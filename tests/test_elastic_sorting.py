@@ -16,10 +16,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from archsearch.elastic.axes import Axis, Layers, Run
-from archsearch.elastic.declare import axis, tensors_of
+from archsearch.elastic.batches import call
+from archsearch.elastic.declare import axis, shapes_of, tensors_of
 from archsearch.elastic.families import family_of
 from archsearch.elastic.importance import Scores, by_activation, by_gradient, by_magnitude, by_removal
 from archsearch.elastic.network import Elastic
+from archsearch.elastic.sortednet import SortedNet
 from archsearch.elastic.sorting import inverse, permute, sort
 from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig, build
 from archsearch.errors import ElasticError
@@ -378,3 +380,36 @@ def test_every_family_is_measured(name: str) -> None:
     assert net.training
     net.eval()
     assert_same(name, net, x, before, whole)
+
+
+@pytest.mark.parametrize("name", ["archsearch transformer", "archsearch vit", *elastic_models.FAMILIES])
+def test_the_layers_that_matter_are_what_is_extracted(name: str) -> None:
+    """With an order of the layers: what runs, is counted, extracted, and cut further are the same layers."""
+    if name in OWN:
+        net, x = network(name, torch.float32)
+        model = net.model
+    else:
+        model = elastic_models.model_of(name, elastic_models.Sizes(layers=4))
+        x = elastic_models.inputs_of(model)
+    layers = family_of(model).axes(model).layers
+    assert layers is not None
+    net = SortedNet(model, layers=[1 / 2, 1] if layers.units == 2 else [2, layers.units])
+    before = net.space()
+    order = tuple(reversed(range(layers.units)))
+    sort(net, {"layers": [float(i) for i in range(layers.units)]})
+    with pytest.raises(ElasticError, match="another space"):
+        net(x, next(before.enumerate()))
+    for arch in net.space().enumerate():
+        small, cut = net.extract(arch), net.cut(arch)
+        assert cut.layers == tuple(sorted(order[: len(cut.layers or ())]))
+        assert sum(p.numel() for p in small.parameters()) == arch.parameters
+        outputs = elastic_models.outputs_of(call(small, x))
+        for one, other in zip(elastic_models.outputs_of(net(x, arch)), outputs, strict=True):
+            assert torch.equal(one, other)
+        inner = Elastic(small, cut.rest(shapes_of(model)), [])
+        for number in range(1, len(order[: len(cut.layers or ())]) + 1):
+            twice, once = inner.extract({"layers": number}), net.extract({"layers": number})
+            assert all(
+                torch.equal(a, b) for a, b in zip(twice.state_dict().values(), once.state_dict().values(), strict=True)
+            )
+            assert twice.config.to_dict() == once.config.to_dict()  # type: ignore[union-attr, operator]
