@@ -35,14 +35,15 @@ from archsearch.errors import ElasticError
 
 KINDS: tuple[type[Elastic], ...] = (MatFormer, SortedNet, Elastic)
 CONFIG = "config.json"
+TABLE = "table.json"  # of `archsearch.elastic.table`: it holds for the weights that were measured
 MAX_NAMED = 3
 
 
 def save(net: Elastic, folder: str | Path, max_shard_size: int = MAX_SHARD) -> None:
     """Write a super-network into a folder, all of it or nothing.
 
-    A folder that holds a super-network is replaced (files of others in it, such as a tokenizer's, are kept); any other
-    that is not empty is refused.
+    A folder that holds a super-network is replaced: what belongs to the old weights goes, and other files in it, such
+    as a tokenizer's, stay. Any other folder that is not empty is refused.
 
     Args:
         net: the super-network.
@@ -53,7 +54,7 @@ def save(net: Elastic, folder: str | Path, max_shard_size: int = MAX_SHARD) -> N
         ElasticError: the folder holds something else, or cannot be written.
     """
     library = library_of(net.model)
-    with whole_folder(Path(folder), replace=lambda out: (out / MANIFEST).exists()) as made:
+    with whole_folder(Path(folder), replace=lambda out: (out / MANIFEST).exists(), stale=(TABLE,)) as made:
         if library == "transformers":
             # By the names of the modules, which the axes go by, and not by those of older versions.
             net.model.save_pretrained(made, max_shard_size=max_shard_size, save_original_format=False)  # type: ignore[operator]
@@ -210,7 +211,7 @@ def transformers_class(manifest: Manifest) -> Any:
     Raises:
         ElasticError: transformers is not installed, or has no such model.
     """
-    if importlib.util.find_spec("transformers") is None:
+    if not has_transformers():
         raise ElasticError(f"{manifest.model} is a transformers model: pip install archsearch[hf]")
     import transformers
 
@@ -218,6 +219,10 @@ def transformers_class(manifest: Manifest) -> Any:
     if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
         raise ElasticError(f"transformers {transformers.__version__} has no model {manifest.model!r}")
     return found
+
+
+def has_transformers() -> bool:
+    return importlib.util.find_spec("transformers") is not None
 
 
 def transformers_model(folder: Path, manifest: Manifest) -> nn.Module:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -203,12 +203,16 @@ def write_json(path: Path, data: Mapping[str, Any], indent: int | None = 2) -> N
 
 
 @contextmanager
-def whole_folder(out: Path, replace: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+def whole_folder(
+    out: Path, replace: Callable[[Path], bool] | None = None, stale: Collection[str] = ()
+) -> Iterator[Path]:
     """A folder to write into, which becomes `out` when all is written; where that fails, nothing is left of it.
 
     Args:
         out: the folder. It may be there and empty.
-        replace: whether what is there may go; what is not written anew, such as a tokenizer's files, is kept.
+        replace: whether what is there may go; other files than weights that are not written anew, such as a
+            tokenizer's, are kept.
+        stale: the names of those that are not.
 
     Raises:
         ElasticError: it is there and holds something, or cannot be made.
@@ -227,7 +231,8 @@ def whole_folder(out: Path, replace: Callable[[Path], bool] | None = None) -> It
         yield made
         if there:
             for path in out.iterdir():
-                if path.suffix != ".safetensors" and path.name != INDEX and not (made / path.name).exists():
+                goes = path.suffix == ".safetensors" or path.name in (INDEX, *stale)
+                if not goes and not (made / path.name).exists():
                     copy = shutil.copytree if path.is_dir() else shutil.copy2
                     copy(path, made / path.name)
             old = out.with_name(f".{out.name}.{os.getpid()}.old")
