@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsearch.elastic.axes import Axes, Axis, Layers
 from archsearch.elastic.cut import Cut
-from archsearch.elastic.layer_sums import LayerSums
+from archsearch.elastic.layer_sums import LayerSums, layer_paths
 from archsearch.errors import BuildError, ElasticError
 from archsearch.spaces.nodes import Choice, Integer, Node, Repeat
 from archsearch.spaces.space import Architecture, Space
@@ -121,9 +121,7 @@ class Blueprint:
     @property
     def layers(self) -> list[str]:
         """The paths of all layers."""
-        axes = self.axes
-        listed = [f"{axes.layers.path}.{i}" for i in range(axes.layers.units)] if axes.layers else []
-        return list(dict.fromkeys([*listed, *[axis.layer for axis in axes if axis.layer]]))
+        return layer_paths(self.axes)
 
     def flops(self, cut: Cut) -> int:
         """The floating-point operations of one forward pass of one example, as torch's FLOP counter counts.
@@ -146,7 +144,10 @@ class Blueprint:
 
         if not self.inputs:
             raise BuildError('FLOPs follow from the input: give inputs={"name": A.Tensor(...)} with the super-network')
-        made = skeleton(self.model, cut).eval()
+        made: Any = skeleton(self.model, cut).eval()
+        for module in made.modules():
+            if hasattr(module, "warn_if_padding_and_no_attention_mask"):  # of transformers: it looks at the tokens
+                module.warn_if_padding_and_no_attention_mask = lambda *_: None
         given = {
             name: torch.zeros((1, *tensor.shape), dtype=getattr(torch, tensor.dtype), device="meta")
             for name, tensor in self.inputs.items()
