@@ -63,10 +63,17 @@ def parts_of(net: Elastic) -> Iterator[Part]:
                 yield Part(axis, run, module, dims.get(key) == run.dim % tensors[run.tensor].ndim)
 
 
-def by_unit(tensor: torch.Tensor, run: Run, units: int, dim: int) -> torch.Tensor:
-    """What belongs to each unit in a dimension of a tensor, as rows: [units, ...]."""
-    own = tensor.narrow(dim, run.offset, run.size * units)
-    return own.movedim(dim, 0).reshape(units, -1)
+def by_unit(tensor: torch.Tensor, part: Part, dim: int | None = None) -> torch.Tensor:
+    """What belongs to each unit in a tensor, as rows: [units, ...].
+
+    Args:
+        tensor: that of the part, or one that has its units in another dimension.
+        part: whose units.
+        dim: that dimension.
+    """
+    dim = part.run.dim if dim is None else dim
+    own = tensor.narrow(dim, part.run.offset, part.run.size * part.axis.units)
+    return own.movedim(dim, 0).reshape(part.axis.units, -1)
 
 
 def by_magnitude(net: Elastic) -> Scores:
@@ -78,7 +85,7 @@ def by_magnitude(net: Elastic) -> Scores:
     tensors = tensors_of(net.model)
     squares: dict[tuple[str, bool], torch.Tensor] = {}
     for part in parts_of(net):
-        weights = by_unit(tensors[part.run.tensor].detach().double(), part.run, part.axis.units, part.run.dim)
+        weights = by_unit(tensors[part.run.tensor].detach(), part).double()
         key = part.axis.name, part.reads
         squares[key] = squares.get(key, 0) + weights.square().sum(1).cpu()
     scores: Scores = {}
@@ -122,7 +129,7 @@ def watching(net: Elastic, scores: Scores) -> Iterator[None]:
                 return
             last[part.axis.name] = x
             dim = -len(module.kernel_size) - 1 if isinstance(module, nn.Conv1d | nn.Conv2d) else -1
-            seen = by_unit(x.abs(), part.run, part.axis.units, dim)
+            seen = by_unit(x.abs(), part, dim)
             mean = seen.mean(1, dtype=torch.float64).cpu()
             scores[part.axis.name] = scores.get(part.axis.name, 0) + mean
 
@@ -165,17 +172,13 @@ def by_gradient(
             batch = to_device(batch, device_of(net))
             value = loss(call(net.model, batch), batch)
             found = torch.autograd.grad(value, list(tensors.values()), allow_unused=True)
-            slopes = {
-                name: (weight.detach() * slope).double()
-                for (name, weight), slope in zip(tensors.items(), found, strict=True)
-                if slope is not None
-            }
+            slopes = {name: slope for name, slope in zip(tensors, found, strict=True) if slope is not None}
             sums: dict[tuple[str, str], torch.Tensor] = {}
             for part in parts.values():
-                if part.run.tensor in slopes:
-                    own = by_unit(slopes[part.run.tensor], part.run, part.axis.units, part.run.dim).sum(1).cpu()
-                    key = part.axis.name, part.module
-                    sums[key] = sums.get(key, 0) + own
+                name, key = part.run.tensor, (part.axis.name, part.module)
+                if name in slopes:
+                    weight, slope = (by_unit(t.detach(), part) for t in (tensors[name], slopes[name]))
+                    sums[key] = sums.get(key, 0) + (weight.double() * slope).sum(1).cpu()
             for (axis, _), total in sums.items():
                 scores[axis] = scores.get(axis, 0) + total.abs()
             count += 1
