@@ -2,8 +2,9 @@
 
 The rules come from measurements (tests/benchmarks/RESULTS.md, "Regret"): on flat tables, conditional trees, mixed
 numbers, graphs and orders model-based search is ahead soon after its start, and was not clearly overtaken within 200
-trials. Its asks take time in proportion to the decisions of an architecture, so beyond a thousand of them it is left
-to Monte Carlo tree search, or for several objectives to NSGA-II, whose asks take milliseconds.
+trials. Where an architecture has hundreds of decisions it takes turns with Monte Carlo tree search: the model gets on
+faster than that alone, but leaves decisions alone that it takes for none that matter. Its asks take time in proportion
+to the decisions, so beyond a thousand of them tree search has them all, or for several objectives NSGA-II.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.nsga2 import NSGA2
 from archsearch.searchers.smbo import SMBO
+from archsearch.searchers.views import MAX_WEIGHTS
 from archsearch.spaces.space import Space
 
 # Fewer architectures than this are all tried before a model would say anything.
@@ -34,38 +36,43 @@ class Auto:
 
     def start(self, problem: Problem) -> Search:
         chosen, reason = self.choose(problem)
-        return AutoSearch(chosen.start(problem), reason)
+        return AutoSearch([searcher.start(problem) for searcher in chosen], reason)
 
-    def choose(self, problem: Problem) -> tuple[Searcher, str]:
-        """The searcher for a problem, and why."""
+    def choose(self, problem: Problem) -> tuple[Sequence[Searcher], str]:
+        """The searchers that take turns with a problem, mostly one, and why."""
         size, decisions = size_of(problem.space), mean_decisions(problem.space)
         many = f"{len(problem.objectives)} objectives" if len(problem.objectives) > 1 else "one objective"
         about = f"{described(size)} with about {decisions:.0f} decisions each, {many}"
         if size <= TINY:
-            return Exhaustive(), f"exhaustive: {about}; all are tried before a model would say anything"
+            return [Exhaustive()], f"exhaustive: {about}; all are tried before a model would say anything"
         if decisions > MANY_DECISIONS:
             if len(problem.objectives) > 1:
-                return NSGA2(), f"nsga2: {about}; with so many decisions a model would take seconds an ask"
-            return MCTS(), f"mcts: {about}; with so many decisions a model would take seconds an ask"
-        return SMBO(), f"smbo: {about}; a Gaussian process over decisions, and forests beyond 1,500 trials"
+                return [NSGA2()], f"nsga2: {about}; with so many decisions a model would take seconds an ask"
+            return [MCTS()], f"mcts: {about}; with so many decisions a model would take seconds an ask"
+        if decisions > MAX_WEIGHTS and len(problem.objectives) == 1:
+            return [SMBO(), MCTS()], (
+                f"smbo and mcts by turns: {about}; the model alone leaves decisions out that it has taken for none that matter"
+            )
+        return [SMBO()], f"smbo: {about}; a Gaussian process over decisions, and forests beyond 1,500 trials"
 
 
 class AutoSearch:
-    """The search of the searcher that was chosen.
+    """The searches of the searchers that were chosen: each is told everything, and they are asked by turns.
 
     Attributes:
         reason: which, and why.
     """
 
-    def __init__(self, search: Search, reason: str) -> None:
-        self.search = search
+    def __init__(self, searches: Sequence[Search], reason: str) -> None:
+        self.searches = searches
         self.reason = reason
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
-        return self.search.ask(number, pending)
+        return self.searches[number % len(self.searches)].ask(number, pending)
 
     def tell(self, told: Told) -> None:
-        self.search.tell(told)
+        for search in self.searches:
+            search.tell(told)
 
 
 def described(size: float) -> str:

@@ -15,9 +15,13 @@ from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 
 Score = Callable[[Sequence[Architecture]], npt.NDArray[np.float64]]
+Draws = Callable[[int, random.Random], list[Architecture]]
 
 # So many rounds of local search, from so many of the best candidates, with so many neighbours each.
 ROUNDS, CLIMBERS, STEPS = 3, 4, 24
+# Where there are draws by effects, so many of them; and in each round so many crosses of so many of the best
+# candidates, which join what each of them has.
+NUM_GUIDED, NUM_PARENTS, NUM_JOINED = 50, 12, 40
 NUM_FROM_POOL = 1_000
 NUM_INCUMBENTS, NUM_FRESH, NUM_CROSSED, NUM_NEAR = 5, 100, 30, 40
 
@@ -28,11 +32,13 @@ class Candidates:
     Args:
         space: the space.
         excluded: whether an id is to be left out.
+        guided: gives about so many draws that follow what the surrogate knows, or none.
         rng: of the ask.
     """
 
-    def __init__(self, space: Space, excluded: Callable[[str], bool], rng: random.Random) -> None:
+    def __init__(self, space: Space, excluded: Callable[[str], bool], guided: Draws, rng: random.Random) -> None:
         self.space = space
+        self.guided = guided
         self.excluded = excluded
         self.rng = rng
         self.seen: set[str] = set()
@@ -102,7 +108,9 @@ def best_candidates(
     The search goes in step, so that there are few calls of `score` with many rows each.
     """
     # Members of a pool are drawn and compared by the thousand in the time of a hundred others.
-    pool = candidates.fresh(NUM_FROM_POOL if isinstance(candidates.space, Pool) else NUM_FRESH)
+    guided = candidates.new(candidates.guided(NUM_GUIDED, candidates.rng))
+    fresh = NUM_FROM_POOL if isinstance(candidates.space, Pool) else NUM_FRESH - len(guided)
+    pool = guided + candidates.fresh(fresh)
     for i, arch in enumerate(incumbents):
         pool += candidates.near(arch, NUM_NEAR if i else 2 * NUM_NEAR)
         pool += candidates.far(arch, NUM_NEAR // 2)
@@ -115,6 +123,8 @@ def best_candidates(
         climbers = [arch for _, arch in scored[:CLIMBERS] if arch.id not in expanded]
         expanded.update([arch.id for arch in climbers])
         steps = [step for arch in climbers for step in candidates.near(arch, STEPS)]
+        if guided:
+            steps += candidates.crossed([arch for _, arch in scored[:NUM_PARENTS]], NUM_JOINED)
         if not steps:
             break
         scored = sorted(scored + ranked(steps, score), key=lambda pair: -pair[0])

@@ -6,6 +6,7 @@ decision is asked, and how it is answered; for labels one column each.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,6 +65,9 @@ class ForestPosterior:
     def __init__(self, forests: Sequence[ExtraTreesRegressor], targets: Array) -> None:
         self.forests = forests
         self.smoothed = targets
+
+    def draws(self, number: int, rng: random.Random) -> list[Architecture]:
+        return []
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         each = [forest.predict(points[0], return_std=True) for forest in self.forests]

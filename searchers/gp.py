@@ -55,6 +55,12 @@ class GaussianProcess:
         weights: Array = cho_solve((self.factor, True), y, check_finite=False)
         return weights
 
+    def slopes(self, view: int, weights: Array) -> Array:
+        """What a unit of each column of a view of effects adds to a prediction; weights: from `weights`."""
+        rows, _ = self.scaled[view]
+        slopes: Array = self.kernel.shares[view] * self.kernel.roots[view] * (rows.T @ weights)
+        return slopes
+
     def predict(self, points: Sequence[Array], weights: Array) -> tuple[Array, Array]:
         """Mean and standard deviation at points, of what is seen there without noise.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Sequence
 
 import numpy as np
 
+from archsearch.searchers.effect_draws import EffectDraws
 from archsearch.searchers.gp import GaussianProcess
 from archsearch.searchers.kernel import Array, fit
 from archsearch.searchers.surrogate import Points, Posterior
@@ -54,7 +57,7 @@ class GPSurrogate:
         self.size = len(archs)
 
     def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
-        return GPPosterior(self.processes, targets, self.used, self.points(waiting) if waiting else None)
+        return GPPosterior(self.views, self.processes, targets, self.used, self.points(waiting) if waiting else None)
 
 
 class GPPosterior:
@@ -63,8 +66,14 @@ class GPPosterior:
     """
 
     def __init__(
-        self, processes: Sequence[GaussianProcess], targets: Array, used: list[int], waiting: Points | None
+        self,
+        views: Views,
+        processes: Sequence[GaussianProcess],
+        targets: Array,
+        used: list[int],
+        waiting: Points | None,
     ) -> None:
+        self.views = views
         self.centre = targets.mean(axis=0)
         self.processes = list(processes)
         self.weights = []
@@ -78,6 +87,16 @@ class GPPosterior:
                 self.processes[j] = process.extended(waiting)
                 weights = self.processes[j].weights(np.append(y, lies))
             self.weights.append(weights)
+
+    def draws(self, number: int, rng: random.Random) -> list[Architecture]:
+        """By effects, where there are views of them; those on several targets are weighed at random."""
+        if self.views.effects is None:
+            return []
+        shares = [-math.log(1.0 - rng.random()) for _ in self.processes]
+        slopes = np.zeros(self.views.embedding.width)
+        for share, process, weights in zip(shares, self.processes, self.weights, strict=True):
+            slopes += share / sum(shares) * process.slopes(self.views.effects, weights)
+        return EffectDraws(self.views.space, self.views.embedding, slopes)(number, rng)
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         each = [process.predict(points, w) for process, w in zip(self.processes, self.weights, strict=True)]

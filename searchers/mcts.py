@@ -18,7 +18,7 @@ from archsearch.errors import EndlessSpace, UsageError, did_you_mean
 from archsearch.searchers.answers import AnswerStatistics, ScoredAnswers
 from archsearch.searchers.bisection import Scale, scale_of
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
-from archsearch.searchers.outcomes import outcome_of
+from archsearch.searchers.outcomes import Outcome, outcome_of, places_at_limits
 from archsearch.searchers.random import Random
 from archsearch.searchers.rollouts import CALMING, STRENGTH, follow, shares
 from archsearch.searchers.surrogate_rollouts import RankedRollouts
@@ -101,7 +101,7 @@ class MCTSSearch:
         self.random = Random().start(problem)
         self.tried = Tried()
         self.trials: list[Mapping[str, Any]] = []
-        self.places: list[tuple[bool, float, float]] = []
+        self.outcomes: list[Outcome] = []
         self.tree = Tree()
         self.answers = AnswerStatistics()
         self.scales: dict[str, Scale] = {}
@@ -142,7 +142,7 @@ class MCTSSearch:
         self.tried.add(answers_id(told.assignment))
         trial = len(self.trials)
         self.trials.append(told.assignment)
-        self.places.append(outcome_of(told, self.problem).place)
+        self.outcomes.append(outcome_of(told, self.problem))
         self.tree.add(trial, lambda other: self.steps(self.trials[other]))
         for path, answer in told.assignment.items():
             self.answers.add(path, frozen(answer), trial)
@@ -217,7 +217,7 @@ class MCTSSearch:
     def evaluate(self) -> Statistics:
         """The statistics of what was told; remembered until the next tell."""
         if self.statistics is None:
-            scores = np.array(savage_scores(self.places))
+            scores = np.array(savage_scores(places_at_limits(self.outcomes)))
             counts, sums = self.tree.tally.sums(scores)
             self.statistics = Statistics(counts, sums, self.answers.under(scores), float(scores.min()))
         return self.statistics

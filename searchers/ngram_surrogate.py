@@ -7,6 +7,7 @@ regression is Bayesian (MacKay, 1992), which sets its own ridge and says how sur
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 
@@ -75,6 +76,9 @@ class NgramPosterior:
     def __init__(self, models: Sequence[BayesianRidge], targets: Array) -> None:
         self.models = models
         self.smoothed = targets
+
+    def draws(self, number: int, rng: random.Random) -> list[Architecture]:
+        return []
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         each = [model.predict(points[0], return_std=True) for model in self.models]

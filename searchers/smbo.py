@@ -22,10 +22,10 @@ from archsearch.searchers.features import feature_functions
 from archsearch.searchers.forest_surrogate import ForestSurrogate
 from archsearch.searchers.gp_surrogate import GPSurrogate
 from archsearch.searchers.ngram_surrogate import NgramSurrogate
-from archsearch.searchers.outcomes import Outcome, outcome_of
+from archsearch.searchers.outcomes import Outcome, outcome_of, places_at_limits
 from archsearch.searchers.pareto import undominated
 from archsearch.searchers.random import Random
-from archsearch.searchers.surrogate import Surrogate
+from archsearch.searchers.surrogate import Posterior, Surrogate
 from archsearch.searchers.targets import Acquisition, targets_of
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture
@@ -99,8 +99,9 @@ class SMBOSearch:
         waiting = self.architectures(pending)
         under_way = {arch.id for arch in waiting}
         rng = stream(self.problem.seed, number)
-        candidates = Candidates(self.space, lambda id: id in self.tried or id in under_way, rng)
-        found = best_candidates(candidates, self.incumbents(rng), self.promise(waiting))
+        posterior = self.posterior(waiting)
+        candidates = Candidates(self.space, lambda id: id in self.tried or id in under_way, posterior.draws, rng)
+        found = best_candidates(candidates, self.incumbents(rng), self.promise(posterior))
         networks = {network_id(arch, self.labels) for arch in waiting}
         for value, arch in found[:MAX_CHECKED]:
             network = network_id(arch, self.labels)
@@ -111,12 +112,14 @@ class SMBOSearch:
     def architectures(self, pending: Sequence[Pending]) -> list[Architecture]:
         return [Architecture(self.space, dict(trial.assignment)) for trial in pending]
 
-    def promise(self, waiting: Sequence[Architecture]) -> Score:
-        """How much architectures promise, with these under way: the acquisition, and what is left of the priors."""
+    def posterior(self, waiting: Sequence[Architecture]) -> Posterior:
+        """What the surrogate makes of what was told, with these under way."""
+        return self.fitted().posterior(targets_of(self.outcomes), waiting)
+
+    def promise(self, posterior: Posterior) -> Score:
+        """How much architectures promise: the acquisition, and what is left of the priors."""
         surrogate = self.fitted()
-        targets = targets_of(self.outcomes)
-        posterior = surrogate.posterior(targets, waiting)
-        acquisition = Acquisition(self.outcomes, targets, posterior.smoothed)
+        acquisition = Acquisition(self.outcomes, targets_of(self.outcomes), posterior.smoothed)
         weight = self.searcher.prior_weight / len(self.outcomes)
 
         def score(archs: Sequence[Architecture]) -> Array:
@@ -127,7 +130,8 @@ class SMBOSearch:
 
     def incumbents(self, rng: random.Random) -> list[Architecture]:
         """The best trials so far, best first; with several objectives some of the front, then the best by the first."""
-        order = sorted(range(len(self.outcomes)), key=lambda i: self.outcomes[i].place)
+        places = places_at_limits(self.outcomes)
+        order = sorted(range(len(self.outcomes)), key=lambda i: places[i])
         if len(self.problem.objectives) > 1:
             feasible = [i for i in order if self.outcomes[i].feasible]
             kept = undominated([self.outcomes[i].losses for i in feasible])

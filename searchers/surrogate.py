@@ -6,6 +6,7 @@ of those alone. Architectures are given to it as points: see `points`.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class Posterior(Protocol):
     """
 
     smoothed: Array
+
+    def draws(self, number: int, rng: random.Random) -> list[Architecture]:
+        """About so many architectures that it is likely to make much of; none where it has no way to draw them."""
+        ...
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         """Mean and standard deviation without noise, each of shape (points, targets)."""

@@ -29,5 +29,5 @@ class RankedRollouts:
         """The one that promises most; the first of equal ones."""
         if len(archs) == 1:
             return archs[0]
-        values = self.model.promise(self.model.architectures(pending))(archs).tolist()
+        values = self.model.promise(self.model.posterior(self.model.architectures(pending)))(archs).tolist()
         return archs[max(range(len(archs)), key=lambda i: values[i])]

@@ -28,22 +28,27 @@ class Views:
         archs: architectures whose decisions get columns, where a grammar has no list of them, and by which
             features are scaled.
         features: numbers that an architecture has, such as its parameters.
+
+    Attributes:
+        views: of what the columns of each are.
+        effects: which of them is one of effects, if any is.
     """
 
     def __init__(self, space: Space, archs: Sequence[Architecture], features: Sequence[Feature] = ()) -> None:
+        self.space = space
         self.embedding = Embedding(space)
         if not self.embedding.complete:
             self.embedding.learn(archs)
         self.features = features
         layout = self.embedding.layout
         weight, family = layout.path, layout.template
-        self.has_effects = len(family) > MAX_WEIGHTS
-        if self.has_effects:
+        self.effects = 1 if len(family) > MAX_WEIGHTS else None
+        if self.effects is not None:
             weight, family = layout.template[layout.path], np.arange(layout.num_templates)
         if not self.embedding.complete:  # the column of what is unknown
             weight, family = np.append(weight, len(family)), np.append(family, family.max(initial=-1) + 1)
         self.views = [View("decisions", weight, family)]
-        if self.has_effects:
+        if self.effects is not None:
             self.views.append(View("effects", layout.path, np.zeros(len(layout.template), np.intp), effects=True))
             self.middle = self.embedding.rows(archs)[:, : self.embedding.width].mean(axis=0)
         self.has_copies = layout.has_copies
@@ -98,7 +103,7 @@ class Views:
         """By view, a row for each architecture."""
         rows = self.embedding.rows(archs)
         points = [rows]
-        if self.has_effects:
+        if self.effects is not None:
             points.append(rows[:, : self.embedding.width] - self.middle)
         if self.has_copies:
             points.append(self.embedding.layout.bags(rows[:, : self.embedding.width]))

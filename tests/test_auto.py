@@ -8,7 +8,7 @@ import pytest
 
 from archsearch.searchers import by_name
 from archsearch.searchers.auto import Auto, AutoSearch
-from archsearch.searchers.contract import Problem
+from archsearch.searchers.contract import Problem, Told
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.nsga2 import NSGA2
@@ -47,8 +47,8 @@ MANY = Space([Boolean() for _ in range(1_200)])
 )
 def test_what_is_chosen_and_why(space: Space, objectives: int, chosen: object, why: str) -> None:
     problem = Problem(space, {f"m{i}": "maximize" for i in range(objectives)})
-    searcher, reason = Auto().choose(problem)
-    assert searcher == chosen
+    searchers, reason = Auto().choose(problem)
+    assert searchers == [chosen]
     search = Auto().start(problem)
     assert isinstance(search, AutoSearch)
     assert search.reason == reason
@@ -58,3 +58,26 @@ def test_what_is_chosen_and_why(space: Space, objectives: int, chosen: object, w
 
 def test_it_is_found_by_its_name() -> None:
     assert by_name("auto") == Auto()
+
+
+def test_turns_on_hundreds_of_decisions() -> None:
+    """Both are told everything and asked by turns; what one proposed, the other never does."""
+    space = Space([Choice(["a", "b", "c"]) for _ in range(150)])
+    problem = Problem(space, {"m": "maximize"})
+    searchers, reason = Auto().choose(problem)
+    assert searchers == [SMBO(), MCTS()]
+    assert reason.startswith("smbo and mcts by turns")
+    search, alone = Auto().start(problem), [searcher.start(problem) for searcher in searchers]
+    seen = set()
+    for number in range(24):
+        proposal = search.ask(number, [])
+        assert proposal is not None
+        expected = alone[number % 2].ask(number, [])
+        assert expected is not None
+        assert proposal.assignment == expected.assignment
+        seen.add(tuple(proposal.assignment.items()))
+        value = {"m": float(list(proposal.assignment.values()).count("a"))}
+        told = Told(number, proposal.assignment, "done", value, value, 0.0)
+        for each in (search, *alone):
+            each.tell(told)
+    assert len(seen) == 24
