@@ -19,8 +19,10 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import nn
 
+from archsearch.elastic.batches import to_device
 from archsearch.elastic.losses import IGNORE, cross_entropy, default_loss, logits_of
 from archsearch.elastic.network import Elastic, SubNetwork
+from archsearch.elastic.trie import Trie
 from archsearch.errors import ElasticError
 from archsearch.spaces.space import Architecture
 
@@ -95,9 +97,7 @@ class Evaluate:
             ElasticError: there is none.
         """
         if self._data is None:
-            self._data = [
-                moved(batch, self.device) for batch in (self.batches() if callable(self.batches) else self.batches)
-            ]
+            self._data = [self.moved(batch) for batch in (self.batches() if callable(self.batches) else self.batches)]
         if not self._data:
             raise ElasticError("Evaluate: expected batches of validation data, but there are none")
         return self._data
@@ -108,32 +108,56 @@ class Evaluate:
 
     def of(self, sub: SubNetwork) -> dict[str, float]:
         """The metrics of a sub-network; see `Elastic.forward` for how it is named."""
+        return self.many([sub])[0]
+
+    def many(self, subs: Sequence[SubNetwork]) -> list[dict[str, float]]:
+        """The metrics of several sub-networks; layers that they begin with in common run once (see `Trie`)."""
         net = self.net
-        cut = net.cut(sub)
+        cuts = [net.cut(sub) for sub in subs]
+        trie = Trie(net, cuts) if len(cuts) > 1 else None
+        means = [Means(self.metrics) for _ in cuts]
         was_training = net.training
         net.eval()
         try:
-            found = mean_metrics(lambda batch: net(inputs_of(batch), cut), self.data, self.metrics)
+            for batch in self.data:
+                x = inputs_of(batch)
+                with torch.no_grad():
+                    for number, output in trie.outputs(x) if trie else [(0, net(x, cuts[0]))]:
+                        means[number].add(output, batch)
+            found = [mean.result() for mean in means]
             if self.latency is not False:
-                batch = self.data[0] if self.latency is True else moved(self.latency, self.device)
-                found["latency_ms"] = latency_ms(net.extract(cut), batch)
+                batch = self.data[0] if self.latency is True else self.moved(self.latency)
+                for cut, metrics in zip(cuts, found, strict=True):
+                    metrics["latency_ms"] = latency_ms(net.extract(cut), batch)
         finally:
             net.train(was_training)
         return found
 
+    def moved(self, batch: Any) -> Any:
+        """A batch on the device."""
+        return batch if self.device is None else to_device(batch, torch.device(self.device))
 
-def mean_metrics(run: Callable[[Any], Any], batches: Sequence[Any], metrics: Metrics) -> dict[str, float]:
-    """Metrics over several batches, each weighted by its number of targets."""
-    sums: dict[str, float] = {}
-    total = 0
-    with torch.no_grad():
-        for batch in batches:
-            output = run(batch)
-            weight = num_targets(output, batch)
-            total += weight
-            for name, value in metrics(output, batch).items():
-                sums[name] = sums.get(name, 0.0) + weight * float(value)
-    return {name: value / max(1, total) for name, value in sums.items()}
+
+class Means:
+    """Metrics over several batches, each weighted by its number of targets.
+
+    Args:
+        metrics: of an output and its batch.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.sums: dict[str, float] = {}
+        self.total = 0
+
+    def add(self, output: Any, batch: Any) -> None:
+        weight = num_targets(output, batch)
+        self.total += weight
+        for name, value in self.metrics(output, batch).items():
+            self.sums[name] = self.sums.get(name, 0.0) + weight * float(value)
+
+    def result(self) -> dict[str, float]:
+        return {name: value / max(1, self.total) for name, value in self.sums.items()}
 
 
 def default_metrics(output: Any, batch: Any) -> dict[str, float]:
@@ -202,14 +226,3 @@ def latency_ms(model: nn.Module, batch: Any, repeats: int = REPEATS) -> float:
 def inputs_of(batch: Any) -> Any:
     """What of a batch the model takes."""
     return batch[0] if isinstance(batch, tuple | list) else batch
-
-
-def moved(batch: Any, device: torch.device | str | None) -> Any:
-    """A batch with its tensors on a device."""
-    if device is None:
-        return batch
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {name: moved(value, device) for name, value in batch.items()}
-    return type(batch)(moved(item, device) for item in batch) if isinstance(batch, tuple | list) else batch

@@ -13,6 +13,26 @@ from archsearch.elastic.axes import Axes
 from archsearch.elastic.cut import Cut
 
 
+def layer_paths(axes: Axes) -> list[str]:
+    """The paths of all layers: those of the list that layers can be dropped from, and those that axes belong to."""
+    listed = [f"{axes.layers.path}.{i}" for i in range(axes.layers.units)] if axes.layers else []
+    return list(dict.fromkeys([*listed, *[axis.layer for axis in axes if axis.layer]]))
+
+
+def apart(axes: Axes, layers: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The names of the axes that are each layer's own, and of those outside, but for that of the layers themselves.
+
+    An axis that reaches out of its layer, such as a part of the residual stream, is outside: others follow from it.
+    """
+    own: dict[str, list[str]] = {layer: [] for layer in layers}
+    outside: list[str] = []
+    for axis in axes:
+        if axis is not axes.layers:
+            inside = axis.layer and all(run.tensor.startswith(f"{axis.layer}.") for run in axis.runs)
+            (own[axis.layer] if inside else outside).append(axis.name)
+    return own, outside
+
+
 class LayerSums:
     """A number of every sub-network, of which each layer has its part.
 
@@ -25,14 +45,7 @@ class LayerSums:
     def __init__(self, axes: Axes, layers: Iterable[str], count: Callable[[Cut], Mapping[str, int]]) -> None:
         self.axes = axes
         self.count = count
-        self.own: dict[str, list[str]] = {layer: [] for layer in layers}
-        self.outside: list[str] = []
-        for axis in axes:
-            if axis is axes.layers:
-                continue
-            # What reaches out of its layer, such as a part of the residual stream, may change what others count.
-            stays_inside = axis.layer and all(run.tensor.startswith(f"{axis.layer}.") for run in axis.runs)
-            (self.own[axis.layer] if stays_inside else self.outside).append(axis.name)
+        self.own, self.outside = apart(axes, layers)
         self._known: dict[Any, int] = {}
         self._stay: dict[int | None, tuple[str, ...]] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,19 @@ class Decision:
         shares = sorted({share_of(group, value, groups[group]) for value in given})
         return cls(group, tuple(shares), per_layer)
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; see `from_json`."""
+        return {
+            "group": self.group,
+            "granularities": [str(share) for share in self.granularities],
+            "per_layer": self.per_layer,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Decision:
+        """The decision that `to_json` wrote."""
+        return cls(str(data["group"]), tuple(map(Fraction, data["granularities"])), bool(data["per_layer"]))
+
 
 def share_of(group: str, value: float | Fraction, axes: Sequence[Axis]) -> Fraction:
     """A granularity as an exact share of the units of all of these axes."""
@@ -93,12 +106,14 @@ class Blueprint:
         axes: of it.
         shapes: of its parameters by name.
         inputs: what it takes, for FLOPs.
+        saved: the `folder` that it was saved to or loaded from, and a hash of its `weights`; empty where it was not.
     """
 
     model: nn.Module
     axes: Axes
     shapes: Mapping[str, tuple[int, ...]]
     inputs: Mapping[str, Tensor]
+    saved: Mapping[str, str] = field(default_factory=dict)
 
     def parameters(self, cut: Cut) -> int:
         """The parameters of a sub-network; tied ones count once."""
@@ -204,6 +219,16 @@ class SubNetworks(Space):
         super().__setstate__({name: value for name, value in state.items() if name not in own})
         self.blueprint, self.decisions, self.steps = own["blueprint"], own["decisions"], own["steps"]
         self._prepare()
+
+    def describe(self) -> dict[str, Any]:
+        """The description of the space, of which super-network it is, and under "saved" where that lies: a study goes
+        on wherever that is, and `archsearch extract` finds it."""
+        supernet = {
+            "digest": self.blueprint.axes.digest(self.blueprint.shapes),
+            "decisions": [decision.to_json() for decision in self.decisions],
+            "steps": self.steps,
+        }
+        return {**super().describe(), "supernet": supernet, "saved": dict(self.blueprint.saved)}
 
     def kept(self, arch: Architecture) -> dict[str, int]:
         """How many units an architecture keeps of every axis that is decided and stays."""

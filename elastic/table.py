@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.elastic.evaluate import Evaluate
 from archsearch.elastic.network import Elastic
 from archsearch.elastic.space import SubNetworks
 from archsearch.errors import ArchsearchError, ElasticError, Infeasible, did_you_mean
@@ -122,13 +123,15 @@ class Table:
 
 
 def measured(
-    net: Elastic | SubNetworks, measure: Callable[[Architecture], Mapping[str, float]], max_rows: int = MAX_ROWS
+    net: Elastic | SubNetworks,
+    measure: Evaluate | Callable[[Architecture], Mapping[str, float]],
+    max_rows: int = MAX_ROWS,
 ) -> Table:
     """The table of all sub-networks.
 
     Args:
         net: a super-network, or its space (or a space constrained to fewer).
-        measure: the metrics of an architecture, such as `Evaluate(net, batches).of`.
+        measure: an `Evaluate`, or a function that gives the metrics of an architecture.
         max_rows: refuse more than so many sub-networks.
 
     Raises:
@@ -140,9 +143,11 @@ def measured(
             f"a table of all {space.size():,} sub-networks is more than max_rows={max_rows:,}; search them with a study"
         )
     free = ("parameters", "flops") if space.blueprint.inputs else ("parameters",)
+    archs = list(space.enumerate())
+    found = measure.many(archs) if isinstance(measure, Evaluate) else map(measure, archs)
     return Table(
         tuple(
-            Row(arch, {**{name: float(getattr(arch, name)) for name in free}, **measure(arch)})
-            for arch in space.enumerate()
+            Row(arch, {**{name: float(getattr(arch, name)) for name in free}, **metrics})
+            for arch, metrics in zip(archs, found, strict=True)
         )
     )

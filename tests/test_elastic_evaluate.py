@@ -14,7 +14,7 @@ from test_elastic_space import matformer_of
 from torch.nn import functional
 
 from archsearch.cli import main
-from archsearch.elastic.evaluate import Evaluate, default_metrics, latency_ms, mean_metrics, targets_of
+from archsearch.elastic.evaluate import Evaluate, Means, default_metrics, latency_ms, targets_of
 from archsearch.elastic.matformer import MatFormer
 from archsearch.elastic.saving import save
 from archsearch.errors import ElasticError
@@ -61,11 +61,13 @@ def test_metrics_are_means_over_all_targets_of_the_extracted_model(net: MatForme
 def test_targets_that_are_ignored_do_not_count() -> None:
     logits = torch.randn(2, 4, 5)
     targets = torch.tensor([[1, 2, -100, -100], [0, -100, -100, -100]])
-    found = mean_metrics(lambda batch: logits[: len(batch[0])], [(logits, targets)], default_metrics)
+    found = default_metrics(logits, (logits, targets))
     kept = targets != -100
     assert found["loss"] == pytest.approx(float(functional.cross_entropy(logits[kept], targets[kept])))
-    halves = [(logits[i : i + 1], targets[i : i + 1]) for i in range(2)]
-    assert mean_metrics(lambda batch: batch[0], halves, default_metrics) == pytest.approx(found)
+    means = Means(default_metrics)
+    for i in range(2):
+        means.add(logits[i : i + 1], (logits[i : i + 1], targets[i : i + 1]))
+    assert means.result() == pytest.approx(found)
 
 
 def test_what_the_targets_of_a_batch_are() -> None:
