@@ -6,27 +6,22 @@ in a share q of the steps sees q of the gradients, but its update is sqrt(q) of 
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch.optim.adamw import adamw
 
-from archsearch.elastic.axes import Segments
+from archsearch.elastic.cells import Block, Bounds, blocks_of, split, union
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.network import Elastic, SubNetwork
 from archsearch.errors import ElasticError
 
 Idle: TypeAlias = Literal["decay", "freeze", "scale"]
 
-# What stays of a tensor: ranges in each dimension, None for all.
-Area: TypeAlias = tuple[Segments | None, ...]
-
 # With a choice in every layer there is no end of what a step can use.
-MAX_CELLS = 65_536
+MAX_BLOCKS = 65_536
 
 
 class AdamW(torch.optim.AdamW):
@@ -54,7 +49,7 @@ class AdamW(torch.optim.AdamW):
         idle: see above.
 
     The state of a parameter is torch's under "decay". Otherwise its units fall into cells, between the `bounds` of each
-    dimension; `step` holds for each cell the updates that it took and the steps that used it.
+    dimension (see `archsearch.elastic.cells`); `step` has the updates that each took and the steps that used it.
     """
 
     def __init__(
@@ -77,7 +72,7 @@ class AdamW(torch.optim.AdamW):
             group["idle"] = idle
         self._names = {id(parameter): name for name, parameter in net.model.named_parameters()}
         # What steps use of parameters, by the sub-networks: found once, as it changes only when new bounds come.
-        self._cells: dict[Any, list[Cell]] = {}
+        self._blocks: dict[Any, list[Block]] = {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a state.
@@ -89,7 +84,7 @@ class AdamW(torch.optim.AdamW):
         if found != {self.idle}:
             raise ElasticError(f"this state is of an optimiser with idle={found}, but this one has {self.idle!r}")
         super().load_state_dict(state_dict)
-        self._cells.clear()
+        self._blocks.clear()
 
     @torch.no_grad()
     def step(
@@ -124,7 +119,7 @@ class AdamW(torch.optim.AdamW):
             super().step()
         else:
             for group in self.param_groups:
-                self._step_cells(group, cuts, parts or {})
+                self._step_blocks(group, cuts, parts or {})
         return result
 
     def _zero_left_out(self, cuts: Sequence[Cut]) -> None:
@@ -135,68 +130,59 @@ class AdamW(torch.optim.AdamW):
                 if parameter.grad is None and name and cuts and all(cut.name(name) is None for cut in cuts):
                     parameter.grad = torch.zeros_like(parameter)
 
-    def _step_cells(self, group: dict[str, Any], cuts: Sequence[Cut], parts: Mapping[int, torch.Tensor]) -> None:
-        """One step of AdamW, each cell with its own count of steps, and its own learning rate where it is scaled."""
-        by_factor: dict[float, list[list[torch.Tensor]]] = {}
+    def _step_blocks(self, group: dict[str, Any], cuts: Sequence[Cut], parts: Mapping[int, torch.Tensor]) -> None:
+        """One step on the parts of every parameter that move."""
+        keys = tuple(cut.key for cut in cuts)
+        alike = Alike()
+        known: dict[Any, Scales] = {}
         for parameter in group["params"]:
             part = parts.get(id(parameter))
             grad = parameter.grad if part is None else part
             if grad is None:
                 continue
-            cells = self._used(parameter, cuts)
+            blocks = self._used(parameter, cuts, keys)
             state = self.state[parameter]
-            counts = state["step"]
-            for cell in cells:
-                counts[cell.index][1] += 1
+            bounds, counts = state["bounds"], state["step"].numpy()  # it shares the numbers, and is quicker when small
+            for block in blocks:
+                counts[block.cells] += (1, 1) if self.idle == "freeze" else (0, 1)
             if self.idle == "scale":
-                cells = all_cells(state["bounds"])
-            for cell in cells:
-                updates, uses = counts[cell.index]
-                factor = 1.0
-                if self.idle == "scale" and uses > 0:
-                    factor = ((float(updates) + 1) / float(uses)) ** 0.5
-                lists = by_factor.setdefault(factor, [[], [], [], [], []])
-                whole = (parameter, state["exp_avg"], state["exp_avg_sq"])
-                weights, first, second = (tensor[cell.where] for tensor in whole)
-                mine = grad[cell.where if part is None else cell.in_part]
-                for items, item in zip(lists, (weights, mine, first, second, updates), strict=True):
-                    items.append(item)
-        beta1, beta2 = group["betas"]
-        for factor, (params, grads, exp_avgs, exp_avg_sqs, steps) in by_factor.items():
-            adamw(
-                params,
-                grads,
-                exp_avgs,
-                exp_avg_sqs,
-                [],
-                steps,
-                foreach=group["foreach"],
-                amsgrad=False,
-                beta1=beta1,
-                beta2=beta2,
-                lr=group["lr"] * factor,
-                weight_decay=group["weight_decay"] / factor,
-                eps=group["eps"],
-                maximize=False,
-            )
+                counts[..., 0] += 1
+                blocks = list(blocks_of(bounds, (None,) * parameter.ndim))
+            for block in blocks:
+                weights, first, second = (
+                    tensor[block.where] for tensor in (parameter, state["exp_avg"], state["exp_avg_sq"])
+                )
+                mine = grad[block.where if part is None else block.in_part]
+                numbers = counts[block.cells]
+                if (numbers == numbers.flat[0]).all():
+                    alike.add(weights, mine, first, second, torch.tensor(numbers.flat[0] - 1))
+                    continue
+                # Most parameters share their bounds and counts with others.
+                ends = tuple(tuple(side[c.start : c.stop + 1]) for side, c in zip(bounds, block.cells, strict=True))
+                key = (ends, numbers.tobytes(), parameter.dtype, parameter.device)
+                if key not in known:
+                    found = Scales.of(torch.from_numpy(numbers), group, self.idle)
+                    known[key] = found.spread(block, bounds, parameter)
+                known[key].step(weights, mine, first, second, group)
+        alike.step(group)
 
-    def _used(self, parameter: torch.Tensor, cuts: Sequence[Cut]) -> list[Cell]:
-        """The cells of a parameter that a step uses; they are made where they are not there yet."""
-        key = (id(parameter), tuple(cut.key for cut in cuts))
-        if key not in self._cells:
+    def _used(self, parameter: torch.Tensor, cuts: Sequence[Cut], keys: tuple[Any, ...]) -> list[Block]:
+        """What a step uses of a parameter; its cells are split where they must be."""
+        key = (id(parameter), keys)
+        if key not in self._blocks:
             name = self._names.get(id(parameter))
-            whole = (None,) * parameter.ndim
             stay = [cut for cut in cuts if name is not None and cut.name(name) is not None]
-            areas = [whole] if name is None else [cut.segments(name, parameter.shape) for cut in stay]
+            areas = [cut.segments(str(name), parameter.shape) for cut in stay]
+            if name is None:
+                areas = [(None,) * parameter.ndim]
             state = self._state(parameter)
+            before = sum(map(len, state["bounds"]))
             for area in areas:
-                if split(state, area):
-                    self._cells.clear()
-            found = {cell.index: cell for area in areas for cell in cells_in(state["bounds"], area)}
-            if len(self._cells) >= MAX_CELLS:
-                self._cells.clear()
-            self._cells[key] = list(found.values())
-        return self._cells[key]
+                state["step"] = split(state["bounds"], state["step"], area)
+            if sum(map(len, state["bounds"])) > before or len(self._blocks) >= MAX_BLOCKS:
+                self._blocks.clear()
+            self._blocks[key] = union(state["bounds"], areas)
+        return self._blocks[key]
 
     def _state(self, parameter: torch.Tensor) -> dict[str, Any]:
         """The state of a parameter: in the beginning it is one cell."""
@@ -209,52 +195,84 @@ class AdamW(torch.optim.AdamW):
         return state
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A block of a parameter whose units are used together.
+class Alike:
+    """Parts of parameters whose units all have the same counts: torch's own AdamW takes them, bit for bit."""
 
-    Attributes:
-        index: its number in each dimension.
-        where: it is in the parameter.
-        in_part: where it is in what the sub-network has of the parameter.
+    def __init__(self) -> None:
+        self.lists: tuple[list[torch.Tensor], ...] = ([], [], [], [], [])
+
+    def add(self, *items: torch.Tensor) -> None:
+        """Add weights, gradient, first and second moment, and the updates before this one."""
+        for found, item in zip(self.lists, items, strict=True):
+            found.append(item)
+
+    def step(self, group: Mapping[str, Any]) -> None:
+        params, grads, exp_avgs, exp_avg_sqs, steps = self.lists
+        if not params:
+            return
+        adamw(
+            params,
+            grads,
+            exp_avgs,
+            exp_avg_sqs,
+            [],
+            steps,
+            foreach=group["foreach"],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What differs in the update of units with different counts, m / (s sqrt(v) + e): a factor and an epsilon of each.
+
+    With n updates of a unit, of which u used it: s = (1 - beta_1^n) / sqrt(1 - beta_2^n) and e = eps (1 - beta_1^n),
+    both divided by sqrt(n / u) where the learning rate is scaled.
     """
 
-    index: tuple[int, ...]
-    where: tuple[slice, ...]
-    in_part: tuple[slice, ...]
+    factor: torch.Tensor
+    epsilon: torch.Tensor
 
+    @classmethod
+    def of(cls, counts: torch.Tensor, group: Mapping[str, Any], idle: Idle) -> Scales:
+        """Of cells.
 
-def split(state: dict[str, Any], area: Area) -> bool:
-    """Split cells at the ends of an area; both halves have the counts. Returns whether any was split."""
-    any_split = False
-    for dim, segments in enumerate(area):
-        side = state["bounds"][dim]
-        for bound in (end for segment in segments or () for end in segment):
-            at = bisect_left(side, bound)
-            if side[at] != bound:
-                side.insert(at, bound)
-                copies = torch.ones(len(side) - 2, dtype=torch.long)
-                copies[at - 1] = 2
-                state["step"] = state["step"].repeat_interleave(copies, dim)
-                any_split = True
-    return any_split
+        Args:
+            counts: the updates and the uses of each, in the last dimension.
+        """
+        updates, uses = counts.double().unbind(-1)
+        first, second = (1 - beta**updates for beta in group["betas"])
+        factor, epsilon = first / second.sqrt(), group["eps"] * first
+        if idle == "scale":
+            share = torch.where(uses > 0, uses / updates, 1.0).sqrt()  # what was never used has nothing to scale
+            factor, epsilon = factor * share, epsilon * share
+        return cls(factor, epsilon)
 
+    def spread(self, block: Block, bounds: Bounds, parameter: torch.Tensor) -> Scales:
+        """For the numbers of a block of a parameter, on its device."""
+        exact = torch.promote_types(parameter.dtype, torch.float32)
+        factor, epsilon = (
+            block.spread(value, bounds).to(parameter.device, exact) for value in (self.factor, self.epsilon)
+        )
+        return Scales(factor, epsilon)
 
-def cells_in(bounds: Sequence[Sequence[int]], area: Area) -> Iterator[Cell]:
-    """The cells of an area whose ends are bounds of cells."""
-    sides = []
-    for side, segments in zip(bounds, area, strict=True):
-        gap, cells = 0, []  # how many indices before this one do not stay
-        position = 0
-        for start, stop in segments or ((0, side[-1]),):
-            gap += start - position
-            position = stop
-            for i in range(bisect_left(side, start), bisect_left(side, stop)):
-                cells.append((i, slice(side[i], side[i + 1]), slice(side[i] - gap, side[i + 1] - gap)))
-        sides.append(cells)
-    for cell in product(*sides):
-        yield Cell(tuple(i for i, _, _ in cell), tuple(s for _, s, _ in cell), tuple(s for _, _, s in cell))
-
-
-def all_cells(bounds: Sequence[Sequence[int]]) -> list[Cell]:
-    return list(cells_in(bounds, (None,) * len(bounds)))
+    def step(
+        self,
+        weights: torch.Tensor,
+        grad: torch.Tensor,
+        exp_avg: torch.Tensor,
+        exp_avg_sq: torch.Tensor,
+        group: Mapping[str, Any],
+    ) -> None:
+        """AdamW's update."""
+        beta1, beta2 = group["betas"]
+        weights.mul_(1 - group["lr"] * group["weight_decay"])
+        exp_avg.lerp_(grad, 1 - beta1)
+        exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        weights.addcdiv_(exp_avg, exp_avg_sq.sqrt().mul_(self.factor).add_(self.epsilon), value=-group["lr"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import torch
@@ -14,10 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archsearch.elastic.axes import Axis
+from archsearch.elastic.cells import blocks_of, split, union
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.declare import axis, layers
 from archsearch.elastic.network import Elastic
-from archsearch.elastic.optimizer import AdamW, cells_in, split
+from archsearch.elastic.optimizer import AdamW
 from archsearch.elastic.sortednet import SortedNet
 from archsearch.errors import ElasticError
 
@@ -239,14 +239,21 @@ def test_errors_say_what_to_do() -> None:
 
 
 def test_cells_are_split_where_areas_end_and_keep_their_counts() -> None:
-    state: dict[str, Any] = {"bounds": [[0, 8]], "step": torch.tensor([[3.0, 2.0]])}
-    assert split(state, (((0, 4),),))
-    assert not split(state, (((0, 4),),))
-    assert split(state, (((0, 2), (6, 8)),))
-    assert state["bounds"] == [[0, 2, 4, 6, 8]]
-    assert torch.equal(state["step"], torch.tensor([[3.0, 2.0]] * 4))
-    cells = list(cells_in(state["bounds"], (((0, 2), (6, 8)),)))
-    assert [(cell.where[0], cell.in_part[0]) for cell in cells] == [
-        (slice(0, 2), slice(0, 2)),
-        (slice(6, 8), slice(2, 4)),
+    bounds, counts = [[0, 8]], torch.tensor([[3.0, 2.0]])
+    counts = split(bounds, counts, (((0, 4),),))
+    counts[0] += 1
+    counts = split(bounds, counts, (((0, 2), (6, 8)),))
+    assert bounds == [[0, 2, 4, 6, 8]]
+    assert counts.tolist() == [[4, 3], [4, 3], [3, 2], [3, 2]]
+    assert split(bounds, counts, (((0, 4),),)) is counts
+    first, last = blocks_of(bounds, (((0, 2), (6, 8)),))
+    assert (first.cells, first.where, first.in_part) == ((slice(0, 1),), (slice(0, 2),), (slice(0, 2),))
+    assert (last.cells, last.where, last.in_part) == ((slice(3, 4),), (slice(6, 8),), (slice(2, 4),))
+    (both,) = union(bounds, [(((0, 2),),), (((0, 6),),)])
+    assert both.where == (slice(0, 6),)
+    assert both.spread(counts[both.cells][..., 0], bounds).tolist() == [4, 4, 4, 4, 3, 3]
+    assert [block.where for block in union(bounds, [(((0, 4),),), (((2, 6),),)])] == [
+        (slice(0, 2),),
+        (slice(2, 4),),
+        (slice(4, 6),),
     ]
