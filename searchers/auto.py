@@ -51,7 +51,7 @@ class Auto:
             return [MCTS()], f"mcts: {about}; with so many decisions a model would take seconds an ask"
         if decisions > MAX_WEIGHTS and len(problem.objectives) == 1:
             return [SMBO(), MCTS()], (
-                f"smbo and mcts by turns: {about}; the model alone leaves decisions out that it has taken for none that matter"
+                f"smbo and mcts by turns: {about}; the model alone leaves out decisions that it takes for unimportant"
             )
         return [SMBO()], f"smbo: {about}; a Gaussian process over decisions, and forests beyond 1,500 trials"
 
