@@ -84,7 +84,7 @@ class Definition:
     def check_space(self, row: Mapping[str, Any], store: Store) -> None:
         """Whether a study of the record is on this space; see `find`."""
         mine = self.columns()
-        before, after = json.loads(row["space"]), json.loads(mine["space"])
+        before, after = anywhere(json.loads(row["space"])), anywhere(json.loads(mine["space"]))
         found = differences(without_functions(before), without_functions(after))
         if found:
             more = f"; and {len(found) - MAX_DIFFERENCES} more" if len(found) > MAX_DIFFERENCES else ""
@@ -166,8 +166,11 @@ class Definition:
         """
         (row,) = record.store.query("SELECT space FROM studies WHERE id = :id", {"id": record.study})
         mine = self.columns()["space"]
-        changed = differences(json.loads(row["space"]), json.loads(mine))
+        changed = differences(anywhere(json.loads(row["space"])), anywhere(json.loads(mine)))
         if not changed:
+            if row["space"] != mine:
+                with record.writing() as db:
+                    db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))
             return
         what = ", ".join([line.partition(": ")[0] for line in changed[:MAX_DIFFERENCES]])
         num_trials = 0
@@ -187,6 +190,11 @@ class Definition:
             db.execute("UPDATE studies SET space = ? WHERE id = ?", (mine, record.study))
             db.execute(ADD_EVENT, (record.study, now(), "functions changed", message))
         warnings.warn(f"study {self.name!r}: {message}", stacklevel=2)
+
+
+def anywhere(description: dict[str, Any]) -> dict[str, Any]:
+    """A space's description without the place where its super-network lies, which may move."""
+    return {key: value for key, value in description.items() if key != "saved"}
 
 
 def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:

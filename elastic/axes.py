@@ -9,6 +9,8 @@ to JSON and back.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -206,6 +208,12 @@ class Axes:
             return set()
         stay = self.layers.kept(kept[self.layers.name])
         return {f"{self.layers.path}.{i}" for i in range(self.layers.units) if i not in set(stay)}
+
+    def digest(self, shapes: Mapping[str, Sequence[int]]) -> str:
+        """A hash of the axes and the shapes of the parameters: what makes two super-networks alike in all but their
+        weights."""
+        text = json.dumps([self.to_json(), sorted((name, list(shape)) for name, shape in shapes.items())])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; see `from_json`."""

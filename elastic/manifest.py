@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 
@@ -45,7 +42,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """What makes two super-networks alike in all but their weights, as a hash."""
-        return digest_of_axes(self.axes, self.shapes)
+        return self.axes.digest(self.shapes)
 
     def write(self, folder: Path) -> None:
         data = {
@@ -57,10 +54,7 @@ class Manifest:
             "model": self.model,
             "digest": self.digest,
             "weights": self.weights,
-            "decisions": [
-                {"group": d.group, "granularities": [str(share) for share in d.granularities], "per_layer": d.per_layer}
-                for d in self.decisions
-            ],
+            "decisions": [decision.to_json() for decision in self.decisions],
             "inputs": {
                 name: {"shape": list(tensor.shape), "dtype": tensor.dtype, "below": tensor.below}
                 for name, tensor in self.inputs.items()
@@ -69,11 +63,6 @@ class Manifest:
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
         }
         write_json(folder / MANIFEST, data, indent=None)
-
-
-def digest_of_axes(axes: Axes, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    text = json.dumps([axes.to_json(), sorted((name, list(shape)) for name, shape in shapes.items())])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -106,10 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
             library=str(data["library"]),
             model=str(data["model"]),
             axes=axes,
-            decisions=tuple(
-                Decision(str(d["group"]), tuple(map(Fraction, d["granularities"])), bool(d["per_layer"]))
-                for d in data["decisions"]
-            ),
+            decisions=tuple(Decision.from_json(item) for item in data["decisions"]),
             inputs={
                 str(name): Tensor(*given["shape"], dtype=given["dtype"], below=given["below"])
                 for name, given in data["inputs"].items()

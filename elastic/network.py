@@ -58,6 +58,7 @@ class Elastic(nn.Module):
         self.axes = axes if isinstance(axes, Axes) else axes_of(model, axes)
         self.decisions = tuple(decisions)
         self.inputs = dict(inputs or {})
+        self.saved: dict[str, str] = {}  # the folder and a hash of the weights, when it was saved or loaded
         self._skeletons: OrderedDict[Any, nn.Module] = OrderedDict()
 
     def space(self, steps: Mapping[str, int] | None = None) -> SubNetworks:
@@ -79,7 +80,7 @@ class Elastic(nn.Module):
     def blueprint(self) -> Blueprint:
         """All of the super-network but its weights."""
         shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters(remove_duplicate=False)}
-        return Blueprint(skeleton(self.model, self.cut(None)), self.axes, shapes, self.inputs)
+        return Blueprint(skeleton(self.model, self.cut(None)), self.axes, shapes, self.inputs, dict(self.saved))
 
     def cut(self, sub: SubNetwork) -> Cut:
         """What a sub-network keeps.

@@ -14,7 +14,7 @@ from torch import nn
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.manifest import Manifest, read_manifest
 from archsearch.elastic.network import Elastic, SubNetwork
-from archsearch.elastic.saving import CONFIG, check_stored, has_transformers, own_model, transformers_class
+from archsearch.elastic.saving import CONFIG, check_stored, has_transformers, own_model, transformers_class, where
 from archsearch.elastic.space import Blueprint, Decision, SubNetworks
 from archsearch.elastic.tensor_files import Stored, stored_tensors
 from archsearch.errors import BuildError, ElasticError
@@ -76,6 +76,7 @@ class Saved:
             self.manifest.axes,
             self.manifest.shapes,
             self.manifest.inputs if own else {},
+            where(self.folder, self.manifest),
         )
         return SubNetworks(blueprint, decisions or self.manifest.decisions, steps or {})
 

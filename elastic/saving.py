@@ -8,6 +8,7 @@ that a folder says is imported or run: classes come from transformers, from arch
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def save(net: Elastic, folder: str | Path, max_shard_size: int = MAX_SHARD) -> N
             write_weights(net.model, made, max_shard_size)
         if library == "archsearch":
             write_json(made / CONFIG, net.model.config.to_dict())  # type: ignore[operator, union-attr]
-        Manifest(
+        manifest = Manifest(
             kind=next(kind.__name__ for kind in KINDS if isinstance(net, kind)),
             library=library,
             model=type(net.model).__name__,
@@ -71,7 +72,9 @@ def save(net: Elastic, folder: str | Path, max_shard_size: int = MAX_SHARD) -> N
             inputs=net.inputs,
             shapes={name: tuple(p.shape) for name, p in net.model.named_parameters(remove_duplicate=False)},
             weights=digest_of(made),
-        ).write(made)
+        )
+        manifest.write(made)
+    net.saved = where(folder, manifest)
 
 
 def load(folder: str | Path, model: nn.Module | None = None) -> Elastic:
@@ -108,7 +111,13 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Elastic:
     (kind,) = [kind for kind in KINDS if kind.__name__ == manifest.kind] or [Elastic]
     net = kind.__new__(kind)
     Elastic.__init__(net, model, manifest.axes, manifest.decisions, manifest.inputs)
+    net.saved = where(folder, manifest)
     return net.train(model.training)
+
+
+def where(folder: str | Path, manifest: Manifest) -> dict[str, str]:
+    """What the space of a super-network says about its folder."""
+    return {"folder": os.path.abspath(folder), "weights": manifest.weights}
 
 
 def library_of(model: nn.Module) -> str:

@@ -147,7 +147,7 @@ def test_ready_made_spaces_decide_the_same() -> None:
 
 
 def told(space: Space) -> object:
-    return without_functions(space.describe())
+    return without_functions(space.describe()["space"])
 
 
 @pytest.mark.parametrize("name", NETS)
