@@ -248,10 +248,9 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
 
 
 def attribute_of(owner: Any, path: str) -> Any:
-    """What is at a path from an owner; None where there is nothing."""
-    for key in path.split("."):
-        if owner is not None:
-            owner = owner[int(key)] if key.isdecimal() else getattr(owner, key, None)
+    """What is at a path from an owner, through modules and lists; None where there is nothing."""
+    for key in path.split(".") if path else ():
+        owner = owner[int(key)] if isinstance(owner, list | tuple) else getattr(owner, key, None)
     return owner
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,11 +11,14 @@ from torch import nn
 from archsearch.elastic import own_families
 from archsearch.elastic.axes import Axes
 from archsearch.elastic.decoders import gpt2, llama, phi3
+from archsearch.elastic.discover import Found, discover
 from archsearch.elastic.encoders import bert, vit
-from archsearch.elastic.pretrained import image, tokens
+from archsearch.elastic.pretrained import image, inputs_of, tokens
 from archsearch.elastic.transformer import TransformerConfig, ViTConfig
 from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,35 @@ FAMILIES = {
 }
 
 
-def family_of(model: nn.Module) -> Family:
-    """The family of a model.
+def family_of(model: nn.Module, inputs: Mapping[str, Tensor] | None = None) -> Family:
+    """The family of a model; of one that is not known what is found in it, and what that is goes to the log.
+
+    Args:
+        model: any.
+        inputs: what it takes, without the batch, to try on it what was found.
 
     Raises:
-        ElasticError: it is not known; says which are, and what to do.
+        ElasticError: neither feed-forwards nor heads are found; says what was looked at, and what to do.
     """
     name = getattr(getattr(model, "config", None), "model_type", None)
-    if name not in FAMILIES:
+    if name in FAMILIES:
+        return FAMILIES[name]
+    found, taken = looked_into(model, inputs)
+    if not found.axes:
         raise ElasticError(
-            f"the axes of {type(model).__name__} are not known (known families: {', '.join(FAMILIES)}); declare them "
-            "with archsearch.elastic.axis and give axes=[...]"
+            f"the axes of {type(model).__name__} are not known (known families: {', '.join(FAMILIES)}); {found}\n"
+            "Declare them with archsearch.elastic.axis and give axes=[...]"
         )
-    return FAMILIES[name]
+    logger.warning("The family of %s is not known; %s", type(model).__name__, found)
+    return Family(str(name or type(model).__name__), lambda _: found.axes, lambda _: taken)
+
+
+def looked_into(model: nn.Module, inputs: Mapping[str, Tensor] | None) -> tuple[Found, dict[str, Tensor]]:
+    """What is found in a model, and the inputs that it was tried on: those given, or those of its configuration."""
+    guessed = inputs_of(model) if inputs is None else dict(inputs)
+    try:
+        return discover(model, guessed), guessed
+    except ElasticError:
+        if inputs is not None:
+            raise
+        return discover(model), {}

@@ -48,7 +48,7 @@ class MatFormer(Elastic):
         inputs: Mapping[str, Tensor] | None = None,
     ) -> None:
         if axes is None:
-            family = family_of(model)
+            family = family_of(model, inputs)
             axes, inputs = family.axes(model), inputs or family.inputs(model)
         found = axes if isinstance(axes, Axes) else axes_of(model, axes)
         decisions = [Decision.of(found, "ffn", granularities, per_layer=True)]

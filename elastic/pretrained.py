@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from archsearch.elastic.declare import attribute_of
+from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
 
 # Tokens of the example that FLOPs are counted for.
@@ -35,7 +36,13 @@ class Pretrained:
 
     def layers(self, path: str) -> list[str]:
         """The path of each layer of a list of the base model."""
-        return [f"{self.base}{path}.{i}" for i in range(len(self.at(f"{self.base}{path}")))]
+        found = self.at(f"{self.base}{path}")
+        if not isinstance(found, nn.ModuleList) or not len(found):
+            raise ElasticError(
+                f"{type(self.model).__name__} is a {getattr(self.config, 'model_type', 'model')} by its configuration, "
+                f"whose layers are expected in {self.base}{path}, but they are not there; declare its axes instead"
+            )
+        return [f"{self.base}{path}.{i}" for i in range(len(found))]
 
     def present(self, paths: Iterable[str]) -> list[str]:
         """Those of the paths where there is something."""
@@ -73,3 +80,14 @@ def tokens(model: nn.Module) -> dict[str, Tensor]:
 def image(model: nn.Module) -> dict[str, Tensor]:
     """What a model of images takes, without the batch."""
     return Pretrained(model).image()
+
+
+def inputs_of(model: nn.Module) -> dict[str, Tensor]:
+    """What a model takes, as far as its class and its configuration tell; empty where they do not."""
+    at = Pretrained(model)
+    main = getattr(model, "main_input_name", None)
+    if main == "input_ids" and isinstance(getattr(at.config, "vocab_size", None), int):
+        return at.tokens()
+    if main == "pixel_values" and all(hasattr(at.config, key) for key in ("image_size", "num_channels")):
+        return at.image()
+    return {}

@@ -10,7 +10,7 @@ from torch import nn
 
 from archsearch.elastic.axes import Axis, Count
 from archsearch.elastic.cut import Cut
-from archsearch.elastic.declare import tensors_of
+from archsearch.elastic.declare import attribute_of, tensors_of
 from archsearch.errors import ElasticError
 
 
@@ -59,10 +59,8 @@ def rebuilt(model: nn.Module, cut: Cut, tensors: dict[str, torch.Tensor]) -> nn.
 
 def set_count(made: nn.Module, count: Count, kept: int, axis: Axis) -> None:
     """Set an attribute that counts the units of an axis; of a tuple, such as a shape, the last entry."""
-    *path, name = count.name.split(".")
-    owner: Any = made
-    for key in path:
-        owner = owner[int(key)] if key.isdecimal() else getattr(owner, key, None)
+    path, _, name = count.name.rpartition(".")
+    owner = attribute_of(made, path)
     old = getattr(owner, name, None)
     value = count.size * kept
     if isinstance(old, tuple):
@@ -78,10 +76,8 @@ def keep_layers(made: nn.Module, cut: Cut) -> None:
     axis, stay = cut.axes.layers, cut.layers
     if axis is None or stay is None or len(stay) == axis.units:
         return
-    *path, last = axis.path.split(".")
-    owner: Any = made
-    for key in path:
-        owner = owner[int(key)] if key.isdecimal() else getattr(owner, key)
+    path, _, last = axis.path.rpartition(".")
+    owner = attribute_of(made, path)
     old = getattr(owner, last)
     stayed = [old[i] for i in stay]
     setattr(owner, last, type(old)(stayed) if isinstance(old, nn.ModuleList) else type(old)(*stayed))

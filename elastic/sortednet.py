@@ -46,7 +46,7 @@ class SortedNet(Elastic):
         if not granularities:
             raise ElasticError("SortedNet: say which dimensions are elastic, such as width=[1/2, 1], layers=[2, 4, 6]")
         if axes is None:
-            family = family_of(model)
+            family = family_of(model, inputs)
             axes, inputs = family.axes(model), inputs or family.inputs(model)
         found = axes if isinstance(axes, Axes) else axes_of(model, axes)
         super().__init__(model, found, [Decision.of(found, group, of) for group, of in granularities.items()], inputs)
