@@ -215,6 +215,24 @@ def test_runs_of_other_code_are_said() -> None:
     assert report.stale([results.Results("tiny", *each, {}) for each in made]) == ["evolution", "gone"]
 
 
+@pytest.mark.parametrize("name", ["trap", "mixed", "order"])
+def test_what_auto_leaves_to_another_is_that_ones_run(name: str) -> None:
+    task = tasks.task(name)
+    other = ours.behind_auto(task)
+    assert other == "smbo"
+    assert ours.method("auto").run(task, 3, 14).assignments == ours.method(other).run(task, 3, 14).assignments
+    found = [results.Results(name, method, "archsearch 1", {}, {}) for method in ("random", "smbo")]
+    assert [each.method for each in report.with_auto(task, found)] == ["random", "smbo", "auto"]
+    own = [*found, results.Results(name, "auto", "archsearch 1", {}, {})]
+    assert report.with_auto(task, own) == own
+
+
+def test_where_auto_takes_turns_its_runs_are_its_own() -> None:
+    task = tasks.task("hierarchy")
+    assert ours.behind_auto(task) is None
+    assert report.with_auto(task, [results.Results("hierarchy", "smbo", "archsearch 1", {}, {})])[1:] == []
+
+
 def test_picture_is_drawn(tmp_path: Path) -> None:
     """A picture of two methods, one of which reaches a regret of zero."""
     pytest.importorskip("matplotlib")

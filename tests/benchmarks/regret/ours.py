@@ -17,6 +17,7 @@ from benchmarks.regret.tasks import Assignment, NotForThis, Run, Task
 
 import archsearch.searchers
 from archsearch.errors import UsageError
+from archsearch.searchers.auto import Auto
 from archsearch.searchers.contract import Problem, Searcher, Told
 
 
@@ -94,6 +95,13 @@ def method(name: str) -> Ours:
     if wrong := settings_of(name).keys() - fields:
         raise UsageError(f"{name}: {', '.join(wrong)} is no setting of it; there is {', '.join(sorted(fields))}")
     return Ours(name, dataclasses.replace(searcher, **settings_of(name)))
+
+
+def behind_auto(task: Task) -> str | None:
+    """The searcher that `auto` leaves a task to, which makes the same proposals; None where several take turns."""
+    searchers, _ = Auto().choose(Problem(task.space, task.objectives, constraints=task.constraints))
+    names = [name for name in archsearch.searchers.NAMES if archsearch.searchers.by_name(name) == searchers[0]]
+    return names[0] if len(searchers) == 1 else None
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,12 @@ def verdict(
     return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"]
 
 
+def with_auto(task: Task, all_found: Sequence[Results]) -> list[Results]:
+    """With the runs of `auto`, where they are those of another searcher."""
+    name = None if any([found.method == "auto" for found in all_found]) else ours.behind_auto(task)
+    return [*all_found, *[replace(found, method="auto") for found in all_found if found.method == name]]
+
+
 def stale(all_found: Sequence[Results]) -> list[str]:
     """Our methods whose runs on file were made by other code than there is now."""
     names = []
@@ -200,12 +207,14 @@ def main() -> None:
     all_found = [(name, list(results.read_all(given.results, name))) for name in given.tasks]
     known = [(tasks.task(name), found) for name, found in all_found if found]
     for task, found in known:
-        print(table(task, found))
+        print(table(task, with_auto(task, found)))
+        if name := ours.behind_auto(task):
+            print(f"auto is {name} here: the same runs\n")
         if names := stale(found):
             print(f"made by other code than there is now: {', '.join(names)}\n")
         picture(task, found, given.pictures / f"regret_{task.name}.png")
     for at in CHECKPOINTS[1:]:
-        print(summary(known, at))
+        print(summary([(task, with_auto(task, found)) for task, found in known], at))
 
 
 if __name__ == "__main__":
