@@ -1,4 +1,4 @@
-"""The command line: `archsearch run | studies | show | best | space`.
+"""The command line: `archsearch run | studies | show | best | space | extract`.
 
 Every error raised on purpose becomes one line on stderr and a non-zero exit; anything else is a defect of
 ours and keeps its traceback. Each command is imported when it runs, so that `--help` loads neither torch,
@@ -128,6 +128,31 @@ def parser() -> Parser:
     space.add_argument(
         "--out", metavar="FILE", help="`draw`: the file, .svg, .png (needs matplotlib), .dot or .mermaid"
     )
+
+    extract = command(
+        "extract",
+        "cut a sub-network out of a super-network",
+        "Cut a sub-network out of the folder that net.save wrote, or the best one (or a trial) of a study on "
+        "sub-networks. Only the bytes that it keeps are read.",
+    )
+    extract.add_argument("source", metavar="DIR|STUDY", help="the super-network's folder, or the record of a study")
+    extract.add_argument("--out", metavar="OUT", required=True, help="the folder to write; it must not be there yet")
+    extract.add_argument("--max-parameters", metavar="N", help="the largest (of a study the best) within 5M, 800k, ...")
+    extract.add_argument("--max-flops", metavar="N", help="the same by floating-point operations")
+    extract.add_argument("--granularity", metavar="G", help="the same share of everything that is decided, such as 1/2")
+    extract.add_argument("--trial", metavar="N", type=int, help="of a study, the sub-network of this trial")
+    extract.add_argument("--name", metavar="NAME", help="the study in the record (default: the only one)")
+    extract.add_argument("--supernet", metavar="DIR", help="where the super-network of the study lies, if it moved")
+    extract.add_argument(
+        "--format",
+        choices=["safetensors", "hf"],
+        default="safetensors",
+        help="bare weights (default), or a checkpoint that transformers loads",
+    )
+    extract.add_argument("--dtype", choices=["f32", "f16", "bf16", "f64"], help="convert the numbers (default: as is)")
+    extract.add_argument(
+        "--verify", action="store_true", help="compare outputs with the super-network's, and fail where they differ"
+    )
     return top
 
 
@@ -140,6 +165,10 @@ def dispatch(arguments: argparse.Namespace, commands: Parser) -> int:
         from archsearch.cli_space import space
 
         return space(arguments)
+    if arguments.command == "extract":
+        from archsearch.cli_extract import extract
+
+        return extract(arguments)
     if arguments.command in ("studies", "show", "best"):
         from archsearch import cli_show
 

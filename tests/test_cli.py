@@ -49,7 +49,7 @@ def test_the_installed_command_is_this_one() -> None:
 def test_python_m_runs_it_too() -> None:
     done = subprocess.run([sys.executable, "-m", "archsearch", "walk"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "archsearch: no 'walk'; there is run, studies, show, best, space\n"
+    assert done.stderr == "archsearch: no 'walk'; there is run, studies, show, best, space, extract\n"
 
 
 def test_without_a_command_it_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
