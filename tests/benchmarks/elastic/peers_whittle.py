@@ -1,7 +1,7 @@
-"""A sampled step here and in whittle, on one model with the same weights: `python -m benchmarks.elastic.peers_whittle`.
+"""A sampled step here and in whittle, on one model: `python -m benchmarks.elastic.peers_whittle`.
 
 Needs whittle and litgpt (RESULTS.md says how they were installed). A Llama-like model of litgpt's is made, its weights
-are copied into `archsearch.elastic.transformer.Transformer`, and logits of every granularity are compared before anything
+are copied into `archsearch.elastic.transformer.Transformer`, and logits of every granularity are compared before any
 is timed. Timed are forward and backward by turns, in CPU time of one thread, as the ratio of the medians (below 1:
 archsearch takes less).
 """
@@ -66,13 +66,12 @@ def ours(gpt: Any) -> MatFormer:
         gated=True,
         tied=False,
     )
-    model = Transformer(sizes)
+    model: Any = Transformer(sizes)
     with torch.no_grad():
         model.embedding.weight.copy_(gpt.transformer.wte.weight)
         model.head.weight.copy_(gpt.lm_head.weight)
         model.norm.weight.copy_(gpt.transformer.ln_f.weight)
-        layers: Any = model.layers
-        for mine, other in zip(layers, gpt.transformer.h, strict=True):
+        for mine, other in zip(model.layers, gpt.transformer.h, strict=True):
             mine.attention_norm.weight.copy_(other.norm_1.weight)
             mine.ffn_norm.weight.copy_(other.norm_2.weight)
             mine.ffn.gate.weight.copy_(other.mlp.fc_1.weight)
