@@ -76,7 +76,8 @@ def undeclared(root: Path) -> list[str]:
     from packaging.utils import canonicalize_name
 
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["pandas"]]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["pandas"], *extras["hf"]]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     declared.add(canonicalize_name("pydantic_core"))  # pydantic pins its exact version, and documents imports from it
     distributions = importlib.metadata.packages_distributions()
