@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archsearch.elastic.cut import Cut
     from archsearch.elastic.declare import Blocks, axis, layers
     from archsearch.elastic.evaluate import Evaluate, latency_ms
+    from archsearch.elastic.export import extract
     from archsearch.elastic.importance import by_activation, by_gradient, by_magnitude, by_removal
     from archsearch.elastic.matformer import MatFormer
     from archsearch.elastic.mixnmatch import least_slope, mix_n_match
@@ -66,6 +67,7 @@ __all__ = [
     "by_magnitude",
     "by_removal",
     "cosine",
+    "extract",
     "latency_ms",
     "layers",
     "least_slope",
@@ -84,6 +86,7 @@ _ORIGIN = {
         "cut": "Cut",
         "declare": "Blocks axis layers",
         "evaluate": "Evaluate latency_ms",
+        "export": "extract",
         "importance": "by_activation by_gradient by_magnitude by_removal",
         "matformer": "MatFormer",
         "mixnmatch": "least_slope mix_n_match",
