@@ -9,7 +9,6 @@ units stay, which makes 4,096 models in one. They are compared on a validation p
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file, save_model
+from safetensors.torch import save_file
 
 import archsearch as A
 from archsearch.elastic import transformer as own
@@ -79,15 +78,6 @@ def trained() -> A.elastic.Elastic:
 evaluate = A.elastic.Evaluate(trained, lambda: batches("validation"))
 
 
-def write(model: torch.nn.Module, folder: Path) -> None:
-    """A model as a folder that needs torch and safetensors alone: weights, sizes, and the file with its class."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    save_model(model, str(folder / "model.safetensors"))
-    (folder / "config.json").write_text(json.dumps(model.config.to_dict()))  # type: ignore[operator, union-attr]
-    shutil.copy(own.__file__, folder / "model.py")
-
-
 # What a user of the folder writes; the first line shows that archsearch is not needed: it cannot be imported.
 ALONE = """
 import sys; sys.modules["archsearch"] = None
@@ -128,7 +118,8 @@ def main() -> None:
     for name, arch in (("the rule's", rule), ("found", found)):
         print(f"{name:>14}  {arch.parameters:10,}  {evaluate.of(arch)['loss']:18.4f}  {arch['ffn']}")
 
-    write(net.extract(found), OUT)
+    shutil.rmtree(OUT, ignore_errors=True)
+    A.elastic.extract(NET, OUT, found, verify=True)
     test = torch.cat(batches("test"))
     save_file({"tokens": test}, OUT / "test.safetensors")
     alone = subprocess.run([sys.executable, "-c", ALONE], cwd=OUT, stdout=subprocess.PIPE, text=True, check=True)
