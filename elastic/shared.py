@@ -8,7 +8,7 @@ gradients are as small as it is. `gather` brings them together where the optimis
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -77,7 +77,7 @@ class Shared:
         self.compiled = compiled
         self._modules: OrderedDict[Any, SharedModule] = OrderedDict()
         self._buffers: dict[str, torch.Tensor] = {}
-        self._touched: list[tuple[torch.Tensor, Region]] = []
+        self._touched: dict[str, list[Region]] = {}
 
     def module(self, cut: Cut) -> Any:
         """The module of a sub-network, ready to run."""
@@ -144,17 +144,20 @@ class Shared:
             else:
                 whole[big].add_(grad[small])
             if whole is self._buffers.get(part.name):
-                self._touched.append((whole, big))
+                self._touched.setdefault(part.name, []).append(big)
 
-    def clear(self, cuts: Iterable[Cut]) -> None:
-        """Forget all gradients, those of these sub-networks' parts too; of the buffers only what was touched."""
+    def clear(self, cuts: Sequence[Cut] = ()) -> None:
+        """Forget all gradients, those of the parts of the sub-networks that ran too."""
         for parameter in self.net.parameters():
             parameter.grad = None
         for cut in cuts:
             for part in self.parts(cut):
                 part.leaf.grad = None
-        for whole, region in self._touched:
-            whole[region].zero_()
+        parts = [{part.name for part in self.parts(cut)} for cut in cuts]
+        for name, touched in self._touched.items():
+            # One that had the parameter whole has added to all of it.
+            for region in touched if all(name in names for names in parts) else [()]:
+                self._buffers[name][region].zero_()
         self._touched.clear()
 
 

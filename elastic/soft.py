@@ -23,7 +23,11 @@ Tail: TypeAlias = Sequence[str] | Callable[[Any, torch.Tensor], torch.Tensor]
 # By `config.model_type`; the last module is the head, in the place of which an exit can have its own.
 TAILS: Mapping[str, Tail] = {
     "llama": ("model.norm", "lm_head"),
+    "mistral": ("model.norm", "lm_head"),
     "qwen2": ("model.norm", "lm_head"),
+    "qwen3": ("model.norm", "lm_head"),
+    "gemma": ("model.norm", "lm_head"),
+    "phi3": ("model.norm", "lm_head"),
     "gpt2": ("transformer.ln_f", "lm_head"),
     "archsearch-transformer": ("norm", "head"),
     "archsearch-vit": lambda model, x: model.read(x),

@@ -106,6 +106,8 @@ def train(
     history = History(progress, start, steps)
     was_training = net.training
     net.train()
+    optimizer.zero_grad()
+    shared.clear()
     with history:
         for step in range(start, steps):
             set_rate(optimizer, schedule(step) if schedule is not None else 1.0)
