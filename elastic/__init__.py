@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from archsearch.elastic.table import Table, measured
     from archsearch.elastic.training import cosine, train
     from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
+    from archsearch.elastic.trie import Trie
 
 __all__ = [
     "AdamW",
@@ -57,6 +58,7 @@ __all__ = [
     "Table",
     "Transformer",
     "TransformerConfig",
+    "Trie",
     "ViT",
     "ViTConfig",
     "agree_gen",
@@ -100,6 +102,7 @@ _ORIGIN = {
         "table": "Table measured",
         "training": "cosine train",
         "transformer": "Transformer TransformerConfig ViT ViTConfig",
+        "trie": "Trie",
     }.items()
     for name in names.split()
 }

@@ -7,9 +7,11 @@ import pickle
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from elastic_models import FAMILIES, model_of
 from torch import Tensor, nn
 
 from archsearch.constraints import constrained
@@ -96,6 +98,20 @@ def test_counts_are_those_of_the_extracted_model_and_of_one_pass(name: str) -> N
     for arch in archs:
         assert arch.parameters == sum(p.numel() for p in net.extract(arch).parameters())
         assert arch.flops == space.blueprint.flops(space.cut(arch))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_counts_of_every_family(name: str) -> None:
+    model = model_of(name)
+    nets: list[Elastic] = [MatFormer(model, [1 / 4, 1 / 2, 1])]
+    groups = nets[0].axes.groups()
+    halves: dict[str, Any] = {group: [1 / 2, 1] for group in groups if groups[group][0].units % 2 == 0}
+    nets.append(SortedNet(model, **halves))
+    for net in nets:
+        space = net.space()
+        for arch in space.sample(random.Random(0), 4):
+            assert arch.parameters == sum(p.numel() for p in net.extract(arch).parameters())
+            assert arch.flops == space.blueprint.flops(space.cut(arch)) > 0
 
 
 def test_sizes_between_the_granularities_count_too() -> None:
