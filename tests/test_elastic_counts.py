@@ -129,8 +129,8 @@ def test_parameters_and_flops_grow_with_every_granularity(name: str) -> None:
     family = family_of(model)
     net = Elastic(model, family.axes(model), [], family.inputs(model))
     blueprint = net.blueprint()
-    for group, axes in net.axes.groups().items():
-        cuts = [net.cut({group: axes[0].units * i // 4}) for i in (1, 2, 3, 4)]
+    for group, members in net.axes.groups().items():
+        cuts = [net.cut({group: members[0].units * i // 4}) for i in (1, 2, 3, 4)]
         for small, large in pairwise(cuts):
             assert blueprint.parameters(small) < blueprint.parameters(large)
             assert blueprint.flops(small) < blueprint.flops(large)
