@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -37,7 +36,6 @@ objective = {"loss": "minimize"}
 constraints = {"parameters": f"<= {BUDGET}"}
 
 
-@cache
 def text() -> dict[str, torch.Tensor]:
     """The bytes of the standard library's files, for training, validation and the final test: whole files each."""
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
@@ -48,9 +46,8 @@ def text() -> dict[str, torch.Tensor]:
     return {name: torch.frombuffer(bytearray(b"".join(some)), dtype=torch.uint8) for name, some in parts.items()}
 
 
-def batch(number: int) -> torch.Tensor:
-    """Sequences of the training part, (BATCH, CONTEXT), the same ones for the same number."""
-    data = text()["train"]
+def batch(data: torch.Tensor, number: int) -> torch.Tensor:
+    """Sequences of a text, (BATCH, CONTEXT), the same ones for the same number."""
     starts = torch.randint(len(data) - CONTEXT, (BATCH,), generator=torch.Generator().manual_seed(number))
     return torch.stack([data[start : start + CONTEXT] for start in starts.tolist()]).long()
 
@@ -69,7 +66,8 @@ def trained() -> A.elastic.Elastic:
         net = A.elastic.MatFormer(own.Transformer(config))
         optimizer = A.elastic.AdamW(net, lr=3e-3, betas=(0.9, 0.95))
         schedule = A.elastic.cosine(STEPS, warmup=STEPS // 20)
-        A.elastic.train(net, batch, steps=STEPS, optimizer=optimizer, schedule=schedule)
+        data = text()["train"]
+        A.elastic.train(net, lambda i: batch(data, i), steps=STEPS, optimizer=optimizer, schedule=schedule)
         net.save(NET)
     return A.elastic.load(NET)
 

@@ -35,10 +35,10 @@ def test_the_parts_are_disjoint_and_hold_every_file(file: StudyFile) -> None:
 
 
 def test_a_batch_follows_from_its_number(file: StudyFile) -> None:
-    batch = file["batch"]
-    assert torch.equal(batch(3), batch(3))
-    assert not torch.equal(batch(3), batch(4))
-    assert batch(0).shape == (4, 96)
+    data, batch = file["text"]()["train"], file["batch"]
+    assert torch.equal(batch(data, 3), batch(data, 3))
+    assert not torch.equal(batch(data, 3), batch(data, 4))
+    assert batch(data, 0).shape == (4, 96)
     assert sum(len(some) for some in file["batches"]("test")) == 16 * 4
 
 
@@ -56,13 +56,16 @@ def test_what_its_comments_say_of_sizes(file: StudyFile) -> None:
     assert min(sizes) < file["BUDGET"] < max(sizes)
 
 
-def test_it_is_a_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_a_study_file_for_several_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = [word for name, value in SHORT.items() for word in ("--set", f"{name}={value}")]
-    assert main(["run", str(EXAMPLE), "--trials", "2", "--searcher", "random", *settings, "--quiet"]) == 0
+    load(EXAMPLE, SHORT)["trained"]()
+    command = ["run", str(EXAMPLE), "--trials", "3", "--workers", "2", "--searcher", "random", *settings, "--quiet"]
+    assert main(command) == 0
     with sqlite3.connect("runs.db") as connection:
         ((name, loss),) = connection.execute("SELECT study, value FROM best").fetchall()
-    assert name == "elastic"
+        states = connection.execute("SELECT state FROM trials").fetchall()
+    assert (name, states) == ("elastic", [("done",)] * 3)
     assert 0 < loss < 10
 
 
