@@ -5,7 +5,7 @@ Small sub-networks that answer as the large one does are what makes speculative 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -89,7 +89,7 @@ def run(model: Model, inputs: Any) -> Any:
     if isinstance(model, tuple):
         net, sub = model
         return net(inputs, sub)
-    return model(**inputs) if isinstance(inputs, dict) else model(inputs)
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
 
 
 class Evaluating:

@@ -45,7 +45,8 @@ class Decision:
         """The decision on a group of axes.
 
         Args:
-            granularities: shares of the units, such as 1/8, or (integers above 1) numbers of units.
+            granularities: shares of the units, such as 1/8, of which 1 is all; or numbers of units: where one of them
+                is an integer above 1, all integers are.
 
         Raises:
             ElasticError: there is no such group, or a share is no whole number of units; says what is nearest.
@@ -57,7 +58,8 @@ class Decision:
         given = list(granularities)
         if not given:
             raise ElasticError(f"{group}: expected granularities, such as [1/4, 1/2, 1], but got none")
-        shares = sorted({share_of(group, value, groups[group]) for value in given})
+        counted = any(isinstance(value, int) and value > 1 for value in given)
+        shares = sorted({share_of(group, value, groups[group], counted=counted) for value in given})
         return cls(group, tuple(shares), per_layer)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,14 +76,15 @@ class Decision:
         return cls(str(data["group"]), tuple(map(Fraction, data["granularities"])), bool(data["per_layer"]))
 
 
-def share_of(group: str, value: float | Fraction, axes: Sequence[Axis]) -> Fraction:
-    """A granularity as an exact share of the units of all of these axes."""
+def share_of(group: str, value: float | Fraction, axes: Sequence[Axis], *, counted: bool = False) -> Fraction:
+    """A granularity as an exact share of the units of all of these axes; where they are counted, 1 is one unit."""
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise ElasticError(f"{group}: a granularity is a share such as 1/4, or a number of units, but got {value!r}")
     units = axes[0].units
-    share = Fraction(value).limit_denominator(MAX_DENOMINATOR) if -1 <= value <= 1 else None
-    if share is None and isinstance(value, int):
-        share = Fraction(value, units)
+    if isinstance(value, int) and (counted or value > 1):
+        share: Fraction | None = Fraction(value, units)
+    else:
+        share = Fraction(value).limit_denominator(MAX_DENOMINATOR) if -1 <= value <= 1 else None
     if share is None or not 0 < share <= 1:
         raise ElasticError(
             f"{group}: a granularity is a share in (0, 1], or from 1 to {units} units, but got {value!r}"

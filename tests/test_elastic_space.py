@@ -23,7 +23,7 @@ from archsearch.elastic.own_families import own, tokens
 from archsearch.elastic.sortednet import SortedNet
 from archsearch.elastic.space import Blueprint, Decision, SubNetworks
 from archsearch.elastic.transformer import Transformer, TransformerConfig
-from archsearch.errors import BuildError
+from archsearch.errors import BuildError, ElasticError
 from archsearch.spaces import matformer, sortednet
 from archsearch.spaces.describe import without_functions
 from archsearch.spaces.pool import Pool
@@ -222,3 +222,15 @@ def test_a_pool_of_sub_networks_counts_runs_and_travels() -> None:
             same = space.architecture(member.assignment)
             assert (same.parameters, same.flops) == (member.parameters, member.flops)
             assert torch.equal(net(x, same), net(x, member))
+
+
+def test_one_is_a_unit_among_numbers_of_units_and_all_of_them_among_shares() -> None:
+    model = Transformer(TransformerConfig(width=8, layers=4, heads=2, head_dim=4, hidden=8, vocabulary=11, context=8))
+    net = SortedNet(model, layers=[1, 2, 4], ffn=[1 / 4, 1])
+    assert [arch.values for arch in net.space().enumerate()] == [
+        {"layers": layers, "ffn": ffn} for layers in (1, 2, 4) for ffn in (0.25, 1.0)
+    ]
+    with pytest.raises(ElasticError, match="from 1 to 4 units, but got 9"):
+        SortedNet(model, layers=[1, 9])
+    with pytest.raises(ElasticError, match="from 1 to 4 units"):
+        SortedNet(model, layers=[0, 2])
