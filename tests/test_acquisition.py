@@ -37,6 +37,12 @@ def test_its_logarithm_goes_on_where_it_underflows() -> None:
     assert (np.diff(far) < 0).all()
 
 
+def test_its_logarithm_where_the_gain_is_all_but_sure() -> None:
+    """Many standard deviations below the best it is the logarithm of the gain, and overflows nowhere."""
+    gain = np.array([5.0, 12.4, 12.6, 18.0, 20.0, 1e3, 1e6])
+    assert log_expected_improvement(-gain, np.full(7, 0.5), 0.0) == pytest.approx(np.log(gain), rel=1e-9)
+
+
 def fronts(draw: st.DrawFn) -> list[tuple[float, ...]]:
     size = draw(st.integers(1, 3))
     coordinate = st.integers(0, 4).map(float)
