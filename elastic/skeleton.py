@@ -89,9 +89,13 @@ def keep_layers(made: nn.Module, cut: Cut) -> None:
 
 def set_config(config: Any, cut: Cut) -> None:
     """Set the keys of the configuration that count units: the entry of a list (`hidden.3`) by its own axis, other keys
-    where all axes of a group are cut alike."""
+    where all axes of a group are cut alike; and those that would follow from what is cut, as they stay."""
     if config is None:
         return
+    for axis in cut.axes:
+        if axis.name in cut.kept and len(cut.kept[axis.name]) < axis.units:
+            for key, number in axis.fixed:
+                put(config, key, number)
     for axes in cut.axes.groups().values():
         stay = [axis for axis in axes if axis.name in cut.kept]
         alike = len({len(cut.kept[axis.name]) for axis in stay}) == 1
