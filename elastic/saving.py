@@ -7,6 +7,7 @@ that a folder says is imported or run: classes come from transformers, from arch
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 from pathlib import Path
@@ -128,7 +129,7 @@ def library_of(model: nn.Module) -> str:
     if not (module.startswith("transformers.") and hasattr(model, "save_pretrained")):
         return ""
     with torch.device("meta"):
-        plain = type(model)(type(model.config)(**model.config.to_dict()))  # type: ignore[operator, union-attr]
+        plain = type(model)(copy.deepcopy(model.config))
     return "transformers" if shapes_of(plain) == shapes_of(model) else ""  # layers cut apart: the class cannot say it
 
 

@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from archsearch.elastic.declare import axis, tensors_of
+from archsearch.elastic.manifest import Manifest
 from archsearch.elastic.matformer import MatFormer
 from archsearch.elastic.network import Elastic
 from archsearch.elastic.own_families import image, own, tokens
 from archsearch.elastic.saving import load
 from archsearch.elastic.sortednet import SortedNet
 from archsearch.elastic.transformer import Transformer, TransformerConfig, ViT, ViTConfig
+from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
 
 
@@ -121,3 +123,90 @@ def test_what_is_saved_comes_back(net: Elastic, tmp_path: Path, max_shard_size: 
     tied = {name: id(tensor) for name, tensor in others.items()}
     for name, first in net.axes.tied.items():
         assert tied[name] == tied[first]
+
+
+def test_the_folder_is_a_plain_checkpoint_of_the_whole_model(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    net = NETS["llama"]()
+    net.save(tmp_path / "net")
+    plain = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "net", local_files_only=True).eval()
+    with torch.no_grad():
+        assert torch.equal(plain(**given(net)).logits, logits(net))
+
+
+def test_saving_again_replaces_the_weights_and_keeps_what_else_is_there(tmp_path: Path) -> None:
+    net = transformer()
+    net.save(tmp_path / "net", 400)
+    (tmp_path / "net" / "tokenizer.json").write_text("mine")
+    (tmp_path / "net" / "table.json").write_text("measured on other weights")
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1)
+    net.save(tmp_path / "net")
+    assert {path.name for path in (tmp_path / "net").iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "archsearch.json",
+        "tokenizer.json",
+    }
+    assert torch.equal(logits(load(tmp_path / "net")), logits(net))
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_saving_spares_what_is_no_super_network(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("mine")
+    with pytest.raises(ElasticError, match="thesis exists already"):
+        transformer().save(tmp_path / "thesis")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter"]
+    (tmp_path / "empty").mkdir()
+    transformer().save(tmp_path / "empty")
+    assert load(tmp_path / "empty")
+
+
+def test_a_save_that_fails_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = transformer()
+    net.save(tmp_path / "net")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "net").iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Manifest, "write", full)
+    for name in ("net", "new"):
+        with pytest.raises(ElasticError, match="No space left on device"):
+            net.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "net").iterdir()} == before
+
+
+def test_a_class_of_your_own_needs_a_module_of_its_shape(tmp_path: Path) -> None:
+    gated().save(tmp_path / "net")
+    with pytest.raises(ElasticError, match=r"holds a Gated, which is a class of your own: give a module of its shape"):
+        load(tmp_path / "net")
+    with pytest.raises(ElasticError, match=r"does not fit this Gated; they differ in up\.weight: \(20, 8\)"):
+        load(tmp_path / "net", Gated(20))
+
+
+def test_a_model_that_its_configuration_does_not_say_needs_a_module(tmp_path: Path) -> None:
+    net = NETS["llama"]()
+    small = net.extract({"ffn.0": 16, "ffn.2": 32})
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors_of(net.model).items()}
+    rest = net.cut({"ffn.0": 16, "ffn.2": 32}).rest(shapes)
+    MatFormer(small, [1 / 4, 1], axes=rest, inputs=net.inputs).save(tmp_path / "net")
+    with pytest.raises(ElasticError, match="give a module of its shape"):
+        load(tmp_path / "net")
+    back = load(tmp_path / "net", net.extract({"ffn.0": 16, "ffn.2": 32}))
+    assert torch.equal(logits(back), logits(net, {"ffn.0": 16, "ffn.2": 32}))
+
+
+def test_a_space_says_where_its_super_network_lies(tmp_path: Path) -> None:
+    net = transformer()
+    assert net.space().describe()["saved"] == {}
+    net.save(tmp_path / "net")
+    told = net.space().describe()
+    assert told["saved"]["folder"] == str(tmp_path / "net")
+    (tmp_path / "net").rename(tmp_path / "moved")
+    again = load(tmp_path / "moved").space().describe()
+    assert again["supernet"] == told["supernet"]
+    assert again["saved"] == {"folder": str(tmp_path / "moved"), "weights": told["saved"]["weights"]}
