@@ -173,7 +173,7 @@ def test_accumulated_batches_are_one_large_batch() -> None:
 
 def test_a_layer_that_never_runs_stays_as_it_is() -> None:
     torch.manual_seed(0)
-    net = SortedNet(own().model, layers=[1 / 3, 2, 1], ffn=[1 / 2, 1])
+    net = SortedNet(own().model, layers=[1, 2, 3], ffn=[1 / 2, 1])
     before = copy.deepcopy(net.model.state_dict())
     small = {"layers": 2, "ffn": 16}
     train(net, tokens, steps=5, mode=Sampled(subs=[small]), optimizer=AdamW(net, 1e-2, idle="freeze"))
@@ -285,10 +285,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3", "mistral", "gemma", "phi3", "gpt2", "own"])
 def test_exits_are_the_truncated_models(name: str) -> None:
     if name == "own":
-        net: Elastic = SortedNet(own().model.eval(), layers=[1 / 3, 2, 1])
+        net: Elastic = SortedNet(own().model.eval(), layers=[1, 2, 3])
         batch: Any = tokens(0)
     else:
-        net = SortedNet(model_of(name, Sizes(layers=3)), layers=[1 / 3, 2, 1])
+        net = SortedNet(model_of(name, Sizes(layers=3)), layers=[1, 2, 3])
         batch = inputs_of(net.model)
     module = Exits(net.model, net.axes, [1, 2, 3])
     found = module(**batch) if isinstance(batch, dict) else module(batch)
@@ -299,7 +299,7 @@ def test_exits_are_the_truncated_models(name: str) -> None:
 
 
 def test_soft_is_the_mean_over_all_depths() -> None:
-    net = SortedNet(own(dtype=torch.float64).model, layers=[1 / 3, 2, 1])
+    net = SortedNet(own(dtype=torch.float64).model, layers=[1, 2, 3])
     found = gradients(net, mode=SoFT())
     for g, e in zip(found, by_autograd(net, [{"layers": n} for n in (1, 2, 3)], [tokens(0)] * 3), strict=True):
         torch.testing.assert_close(3 * g, e, rtol=1e-10, atol=1e-15)
@@ -415,3 +415,22 @@ def test_training_mode_is_given_back_and_progress_is_shown_if_asked(capsys: pyte
 def test_errors_say_what_to_do(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ElasticError, match=message):
         train(own(), tokens, **{"steps": 2, **given})
+
+
+@pytest.mark.parametrize("mode", ["sampled", "joint"])
+def test_as_many_graphs_are_compiled_as_there_are_granularities(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are traced as ever, but run as they are: a compiler of machine code takes minutes."""
+    torch._dynamo.reset()
+    traced: list[int] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        traced.append(len(inputs))
+        return graph.forward
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module, **given: compiler(module, backend=backend, **given))
+    net, plain = own(), own()
+    history = train(net, tokens, steps=12, mode=mode, compile=True)
+    expected = train(plain, tokens, steps=12, mode=mode)
+    assert len(traced) == len({cut.key for step in history for cut in step.cuts})
+    assert [step.losses for step in history] == [pytest.approx(step.losses, rel=1e-5) for step in expected]
