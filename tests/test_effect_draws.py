@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from test_smbo import run
 
+from archsearch.searchers.contract import Pending, Problem, Told
 from archsearch.searchers.effect_draws import STRENGTHS, EffectDraws
 from archsearch.searchers.embedding import Embedding
 from archsearch.searchers.gp import GaussianProcess
@@ -19,6 +20,7 @@ from archsearch.searchers.kernel import Kernel
 from archsearch.searchers.local_search import LocalSearch
 from archsearch.searchers.smbo import SMBO
 from archsearch.searchers.views import MAX_WEIGHTS
+from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.nodes import Choice, Optional, Real
 from archsearch.spaces.space import Space
 
@@ -96,3 +98,24 @@ def test_few_decisions_that_matter_among_many() -> None:
         return max([metrics["score"] for _, metrics in run(searcher, space, score, trials)])
 
     assert best(SMBO(), 50) > best(LocalSearch(), 150)
+
+
+def test_two_objectives_under_constraints_with_failures_and_pending() -> None:
+    """Everything at once on 140 decisions: what is proposed is allowed and new, and asking changes nothing."""
+    rest: list[Any] = [Choice(["a", "b", "c"], name=f"d{i}") for i in range(140)]
+    space = Space(rest, require=[lambda d0, d1: d0 != d1], where=[lambda arch: arch["d2"] != arch["d3"]])
+    search = SMBO(initial=4).start(Problem(space, {"x": "maximize", "y": "minimize"}))
+    proposed: list[Mapping[str, Any]] = []
+    for number in range(10):
+        pending = [Pending(i, proposed[i]) for i in range(6, number)]
+        proposal = search.ask(number, pending)
+        assert proposal == search.ask(number, pending)
+        assert proposal is not None
+        proposed.append(proposal.assignment)
+        assert space.allowed(space.architecture(proposal.assignment))
+        if number < 6:
+            answers = list(proposal.assignment.values())
+            value = {"x": float(answers.count("a")), "y": float(answers.count("b"))}
+            state: Any = "failed" if number == 2 else "done"
+            search.tell(Told(number, proposal.assignment, state, {} if number == 2 else value, value, 0.0))
+    assert len({answers_id(assignment) for assignment in proposed}) == 10
