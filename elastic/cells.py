@@ -31,11 +31,17 @@ class Block:
         cells: in each dimension.
         where: it is in the parameter.
         in_part: where it is in what stays of the parameter.
+        is_whole: whether it is all of the parameter.
     """
 
     cells: tuple[slice, ...]
     where: tuple[slice, ...]
     in_part: tuple[slice, ...]
+    is_whole: bool
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The block of a tensor of the parameter's shape."""
+        return tensor if self.is_whole else tensor[self.where]
 
     def spread(self, values: torch.Tensor, bounds: Bounds) -> torch.Tensor:
         """Values of its cells as a tensor that broadcasts to its shape."""
@@ -79,7 +85,9 @@ def blocks_of(bounds: Bounds, area: Area) -> Iterator[Block]:
             kept += stop - start
         sides.append(pieces)
     for block in product(*sides):
-        yield Block(tuple(c for c, _, _ in block), tuple(w for _, w, _ in block), tuple(p for _, _, p in block))
+        where = tuple(w for _, w, _ in block)
+        is_whole = all((w.start, w.stop) == (0, side[-1]) for w, side in zip(where, bounds, strict=True))
+        yield Block(tuple(c for c, _, _ in block), where, tuple(p for _, _, p in block), is_whole)
 
 
 def union(bounds: Bounds, areas: Sequence[Area]) -> list[Block]:

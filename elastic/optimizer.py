@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch.optim.adamw import adamw
 
@@ -19,6 +20,9 @@ from archsearch.elastic.network import Elastic, SubNetwork
 from archsearch.errors import ElasticError
 
 Idle: TypeAlias = Literal["decay", "freeze", "scale"]
+
+# Of the two counts of a cell, updates and uses, the second.
+USED = np.array([0, 1], np.float32)
 
 # With a choice in every layer there is no end of what a step can use.
 MAX_BLOCKS = 65_536
@@ -144,15 +148,13 @@ class AdamW(torch.optim.AdamW):
             state = self.state[parameter]
             bounds, counts = state["bounds"], state["step"].numpy()  # it shares the numbers, and is quicker when small
             for block in blocks:
-                counts[block.cells] += (1, 1) if self.idle == "freeze" else (0, 1)
+                counts[block.cells] += 1 if self.idle == "freeze" else USED
             if self.idle == "scale":
                 counts[..., 0] += 1
                 blocks = list(blocks_of(bounds, (None,) * parameter.ndim))
             for block in blocks:
-                weights, first, second = (
-                    tensor[block.where] for tensor in (parameter, state["exp_avg"], state["exp_avg_sq"])
-                )
-                mine = grad[block.where if part is None else block.in_part]
+                weights, first, second = map(block.of, (parameter, state["exp_avg"], state["exp_avg_sq"]))
+                mine = block.of(grad) if part is None else grad[block.in_part]
                 numbers = counts[block.cells]
                 if (numbers == numbers.flat[0]).all():
                     alike.add(weights, mine, first, second, torch.tensor(numbers.flat[0] - 1))

@@ -75,6 +75,7 @@ class Shared:
     def __init__(self, net: Elastic, *, compiled: bool = False) -> None:
         self.net = net
         self.compiled = compiled
+        self._parameters = tuple(net.parameters())
         self._modules: OrderedDict[Any, SharedModule] = OrderedDict()
         self._buffers: dict[str, torch.Tensor] = {}
         self._touched: dict[str, list[Region]] = {}
@@ -148,7 +149,7 @@ class Shared:
 
     def clear(self, cuts: Sequence[Cut] = ()) -> None:
         """Forget all gradients, those of the parts of the sub-networks that ran too."""
-        for parameter in self.net.parameters():
+        for parameter in self._parameters:
             parameter.grad = None
         for cut in cuts:
             for part in self.parts(cut):

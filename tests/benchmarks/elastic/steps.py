@@ -73,12 +73,12 @@ def plain(net: MatFormer, share: Fraction, batch: torch.Tensor, with_optimizer: 
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
 
     def step() -> None:
-        optimizer.zero_grad()
         logits = model(batch)
         F.cross_entropy(logits[:, :-1].flatten(0, -2), batch[:, 1:].flatten()).backward()
         if with_optimizer:
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+        optimizer.zero_grad()
 
     return step
 
