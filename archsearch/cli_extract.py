@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,11 @@ def space_of(study: str, description: dict[str, Any], arguments: argparse.Namesp
     saved = opened(folder)
     if saved.manifest.digest != supernet["digest"]:
         raise UsageError(f"{folder} holds another super-network than the one of study {study!r}; give --supernet DIR")
+    if known is not None and saved.manifest.weights != description["saved"]["weights"]:
+        print(
+            f"archsearch: {folder} has other weights than when study {study!r} ran: its metrics are of those",
+            file=sys.stderr,
+        )
     return saved.space([Decision.from_json(item) for item in supernet["decisions"]], supernet["steps"]), folder
 
 

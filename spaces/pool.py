@@ -298,7 +298,7 @@ class Pool(Space):
     def describe(self) -> dict[str, Any]:
         """The description of the space, and which members there are: a study goes on with the same ones only."""
         digest = hashlib.blake2b(" ".join(self.ids).encode("ascii"), digest_size=10).hexdigest()
-        return {**super().describe(), "pool": {"size": len(self.ids), "ids": digest}}
+        return {**self.base.describe(), **super().describe(), "pool": {"size": len(self.ids), "ids": digest}}
 
     def __str__(self) -> str:
         return f"Pool of {len(self.answers)} architectures\n{super().__str__()}"

@@ -134,6 +134,25 @@ def test_a_super_network_may_move(record: Path, net: Path, tmp_path: Path, capsy
     assert main(["extract", str(record), "--trial", "10", "--out", str(tmp_path / "again")]) == 0
 
 
+def test_other_weights_than_the_study_s_are_said(
+    record: Path, net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["extract", str(record), "--out", str(tmp_path / "one")]) == 0
+    assert capsys.readouterr().err == ""
+    matformer(seed=1).save(net)
+    assert main(["extract", str(record), "--out", str(tmp_path / "two")]) == 0
+    assert "has other weights than when study 'sizes' ran" in capsys.readouterr().err
+
+
+def test_a_study_on_some_sub_networks(net: Path, tmp_path: Path) -> None:
+    space = load(net).space()
+    pool = A.Pool(space, [arch for arch in space.enumerate() if arch.parameters < 5000])
+    A.Study(pool, score, objective="score", store=str(tmp_path / "runs.db"), name="some").run(trials=3)
+    assert main(["extract", str(tmp_path / "runs.db"), "--out", str(tmp_path / "out")]) == 0
+    assert isinstance(number := report(tmp_path / "out")["parameters"], int)
+    assert number < 5000
+
+
 def test_the_project_s_own_model_needs_no_archsearch(net: Path, tmp_path: Path) -> None:
     sub: dict[str, int | list[int]] = {"ffn.0": [1, 5, 30], "ffn.1": 16}
     extract(net, tmp_path / "out", sub, verify=True)
