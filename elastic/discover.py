@@ -11,8 +11,8 @@ from torch import nn
 
 from archsearch.elastic.axes import Axes, Axis
 from archsearch.elastic.declare import attribute_of, axes, axis, tensors_of
+from archsearch.elastic.exchange import evaluating, example, failure, outputs
 from archsearch.elastic.readings import GROUPS, HEADS, HIDDEN, Layer, Reading, linear_sizes
-from archsearch.elastic.trial import evaluating, example, failure, outputs
 from archsearch.errors import ElasticError
 from archsearch.spaces.tensor import Tensor
 
