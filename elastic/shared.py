@@ -8,7 +8,7 @@ gradients are as small as it is. `gather` brings them together where the optimis
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -115,7 +115,7 @@ class Shared:
                     leaf = tensors[name] = nn.Parameter(tensors[name], requires_grad=tensor.requires_grad)
                     parts.append(Part(name, tensor, leaf, tuple(regions(segments, tensor.shape))))
         module = rebuilt(self.net.model, cut, tensors)
-        run = torch.compile(module, dynamic=False) if self.compiled else module
+        run = compiled(module) if self.compiled else module
         return SharedModule(module, tuple(parts), run)
 
     def parts(self, cut: Cut) -> tuple[Part, ...]:
@@ -160,6 +160,20 @@ class Shared:
             for region in touched if all(name in names for names in parts) else [()]:
                 self._buffers[name][region].zero_()
         self._touched.clear()
+
+
+def compiled(module: nn.Module) -> Callable[..., Any]:
+    """A module that runs compiled, with a graph of its own.
+
+    Modules of one class share their code, and torch runs code as it is after eight graphs unless it is told otherwise.
+    """
+    fast = torch.compile(module, dynamic=False)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch._dynamo.config.patch(recompile_limit=MAX_MODULES, accumulated_recompile_limit=MAX_MODULES):
+            return fast(*args, **kwargs)
+
+    return run
 
 
 def regions(segments: Iterable[Segments | None], shape: Iterable[int]) -> Iterator[tuple[Region, Region]]:
