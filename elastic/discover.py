@@ -60,7 +60,7 @@ def discover(model: nn.Module, inputs: Mapping[str, Tensor] | None = None) -> Fo
         ElasticError: the model does not run on such inputs.
     """
     lists = layer_lists(model)
-    trial = Trial(model, inputs)
+    settler = Settler(model, inputs)
     found: list[Axis] = []
     says: dict[str, list[str]] = {}
     left_out: dict[str, list[str]] = {}
@@ -72,7 +72,7 @@ def discover(model: nn.Module, inputs: Mapping[str, Tensor] | None = None) -> Fo
             for kind in KINDS:
                 label = f"{kind}.{index}" if len(lists) == 1 else f"{kind}.{path}.{index}"
                 things = [readings for readings in layer.readings if readings and readings[0].kind == kind]
-                made, why = trial.settle(label, name, things)
+                made, why = settler.settle(label, name, things)
                 if made is not None:
                     found.append(made[0])
                     says.setdefault(made[1].says, []).append(label)
@@ -83,7 +83,7 @@ def discover(model: nn.Module, inputs: Mapping[str, Tensor] | None = None) -> Fo
         left_out.setdefault(f"no {kind} can be cut", []).append("all layers")
     absent = dict.fromkeys(("width", "layers"), ABSENT)
     absent |= dict.fromkeys(missing, "; ".join(f"{gathered(where)}: {why}" for why, where in left_out.items()))
-    return Found(axes(model, found, absent), says, left_out, trial.given is not None)
+    return Found(axes(model, found, absent), says, left_out, settler.given is not None)
 
 
 def layer_lists(model: nn.Module) -> dict[str, list[str]]:
@@ -104,7 +104,7 @@ def layer_lists(model: nn.Module) -> dict[str, list[str]]:
     return found
 
 
-class Trial:
+class Settler:
     """Which reading of some modules holds.
 
     Args:
