@@ -29,7 +29,7 @@ TIED = Sizes(layers=3, tied=True)
 SUBS: dict[str, tuple[Kept, set[str]]] = {
     "half": ({"ffn": 6}, set(elastic_models.FAMILIES)),
     "layers": ({"layers": [0, 2], "ffn": 3}, set(elastic_models.FAMILIES)),
-    "heads": ({"heads": 1}, set(elastic_models.FAMILIES) - {"gpt2", "bert", "vit"}),
+    "heads": ({"heads": 1}, set(elastic_models.FAMILIES) - {"gpt2", "bert"}),
     "mixed": ({"ffn.0": [1, 5, 7], "ffn.2": 4}, set()),
 }
 
