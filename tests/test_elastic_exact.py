@@ -64,8 +64,8 @@ def kept_units(draw: st.DrawFn, axes: Axes) -> dict[str, int | list[int]]:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Bit for bit; in float64 but for rounding, as there BLAS takes other kernels for some strides of a view (seen with 5
-    channels of 8)."""
+    """Bit for bit; in float64 but for rounding, as BLAS takes other kernels for some strides of a view there (seen with
+    5 channels of 8)."""
     pairs = list(zip(outputs_of(one), outputs_of(other), strict=True))
     return bool(pairs) and all(
         torch.allclose(a, b, rtol=1e-12, atol=1e-13) if a.dtype == torch.float64 else torch.equal(a, b)
