@@ -114,8 +114,8 @@ _ORIGIN = {
     name: module
     for module, names in {
         "archsearch.errors": (
-            "ArchsearchError AssignmentError BuildError ElasticError EndlessSpace Infeasible ShapeError SingleArchitecture "
-            "SizeTooHard SpaceChanged SpaceError StoreError StudyError StudyLocked UsageError"
+            "ArchsearchError AssignmentError BuildError ElasticError EndlessSpace Infeasible ShapeError "
+            "SingleArchitecture SizeTooHard SpaceChanged SpaceError StoreError StudyError StudyLocked UsageError"
         ),
         "archsearch.spaces.graph": "Graph Vertex",
         "archsearch.spaces.modules": "module",

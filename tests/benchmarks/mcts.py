@@ -50,7 +50,8 @@ def score(assignment: Mapping[str, Any], weights: tuple[float, ...]) -> float:
     rates = [assignment.get(f"model[{i}][*][2].present.p") for i in (1, 3)]
     dropouts = [1.0 if p == 0.1 else -0.5 for p in rates if p is not None]
     terms = (rate, depth, width, normalised, mean(dropouts) if dropouts else 0.5)
-    return 0.2 + sum([weight * term for weight, term in zip(weights, terms, strict=True)])
+    total: float = 0.2 + sum([weight * term for weight, term in zip(weights, terms, strict=True)])
+    return total
 
 
 def run(searcher: Searcher, space: Space, weights: tuple[float, ...], seed: int) -> list[float]:
