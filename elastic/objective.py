@@ -67,7 +67,9 @@ class Objective:
         if not this.depths:
             return [call(module, batch)]
         if this.depths not in self._exits:
-            self._exits[this.depths] = Exits(module, this.cut.axes, this.depths, heads=self.plan.heads)
+            self._exits[this.depths] = Exits(
+                module, this.cut.axes, this.depths, heads=self.plan.heads, tail=self.plan.tail
+            )
         found: list[Any] = call(self._exits[this.depths], batch)
         return found
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from archsearch.elastic.cut import Cut
 from archsearch.elastic.network import Elastic, SubNetwork
+from archsearch.elastic.soft import Tail
 from archsearch.errors import ElasticError
 
 # More combinations of granularities than anyone lists; beyond, every layer or dimension is drawn by itself.
@@ -48,6 +49,7 @@ class Plan:
         passes: how many a step has.
         own_batch: whether each takes a batch of its own.
         heads: of exits, by depth; see `SoFT`.
+        tail: what follows the layers of exits; see `SoFT`.
     """
 
     draw: Callable[[random.Random], list[Pass]]
@@ -55,6 +57,7 @@ class Plan:
     passes: int
     own_batch: bool = False
     heads: nn.ModuleDict | None = None
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True)
@@ -173,10 +176,13 @@ class SoFT:
         depths: after how many layers, ascending; by default the granularities of the layers.
         heads: for depths that have a head of their own, by depth as a string. Give them to the network as well
             (`net.exits = heads`): the optimiser and checkpoints go by what it has.
+        tail: what follows the layers, for models of no known family: the names of modules, the head last, such as
+            `["norm", "head"]`, or a function of the model and what the layers give.
     """
 
     depths: Sequence[int] | None = None
     heads: nn.ModuleDict | None = None
+    tail: Tail | None = None
 
     def plan(self, net: Elastic) -> Plan:
         """What each step runs.
@@ -191,7 +197,7 @@ class SoFT:
         depths = self.depths or [int(share * depth.units) for share in decided[0].granularities if depth is not None]
         whole = net.cut(None)
         passes = [Pass(whole, 1.0, tuple(depths))]
-        return Plan(lambda rng: passes, whole, 1, heads=self.heads)
+        return Plan(lambda rng: passes, whole, 1, heads=self.heads, tail=self.tail)
 
 
 def extreme(net: Elastic, which: int) -> Cut:

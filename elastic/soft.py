@@ -64,11 +64,13 @@ class Exits(nn.Module):
         if tail is None and kind not in TAILS:
             raise ElasticError(
                 f"exits: what follows the layers of {type(model).__name__} is not known (it is for "
-                f'{", ".join(TAILS)}); give tail=["norm", "head"], the names of its modules'
+                f'{", ".join(TAILS)}); give SoFT(tail=["norm", "head"]), the names of its '
+                "modules, or a function of the model and what the layers give"
             )
-        if axes.layers.order:
+        if axes.layers.order not in ((), tuple(range(axes.layers.units))):
             raise ElasticError(
-                "exits: the layers have an order of importance, so that the first ones are no sub-network"
+                f"exits: the layers are kept in the order {list(axes.layers.order)}, so that the first ones are no "
+                "sub-network; sort the other axes alone"
             )
         check_depths(depths, axes.layers.units)
         self.model = model

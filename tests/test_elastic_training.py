@@ -23,6 +23,7 @@ from archsearch.elastic.sampling import Joint, Sampled, Sandwich, SoFT, combinat
 from archsearch.elastic.shared import Shared
 from archsearch.elastic.soft import Exits
 from archsearch.elastic.sortednet import SortedNet
+from archsearch.elastic.sorting import permute
 from archsearch.elastic.training import cosine, train
 from archsearch.elastic.transformer import Transformer, TransformerConfig
 from archsearch.errors import ElasticError
@@ -303,6 +304,28 @@ def test_soft_is_the_mean_over_all_depths() -> None:
     found = gradients(net, mode=SoFT())
     for g, e in zip(found, by_autograd(net, [{"layers": n} for n in (1, 2, 3)], [tokens(0)] * 3), strict=True):
         torch.testing.assert_close(3 * g, e, rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("tail", [("norm", "head"), lambda model, x: model.head(model.norm(x))])
+def test_soft_of_a_model_of_no_known_family_is_told_what_follows_the_layers(tail: Any) -> None:
+    known, other = own(), own()
+    other.model.load_state_dict(known.model.state_dict())
+    other.model.config = None  # type: ignore[assignment]  # the family goes by it
+    with pytest.raises(ElasticError, match=r"not known .* give SoFT\(tail="):
+        train(other, tokens, steps=1, mode=SoFT([1, 3]))
+    train(known, tokens, steps=2, mode=SoFT([1, 3]))
+    train(other, tokens, steps=2, mode=SoFT([1, 3], tail=tail))
+    for (name, a), (_, b) in zip(known.named_parameters(), other.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_exits_of_layers_that_are_kept_in_their_own_order() -> None:
+    net = own()
+    permute(net, {"layers": [0, 1, 2]})
+    train(net, tokens, steps=1, mode=SoFT([1, 3]))
+    permute(net, {"layers": [0, 2, 1]})
+    with pytest.raises(ElasticError, match=r"kept in the order \[0, 2, 1\]"):
+        train(net, tokens, steps=1, mode=SoFT([1, 3]))
 
 
 def test_an_exit_can_have_a_head_of_its_own(tmp_path: Path) -> None:
