@@ -31,6 +31,12 @@ class Cut:
     axes: Axes
     kept: Mapping[str, tuple[int, ...]]
 
+    def __repr__(self) -> str:
+        """How many units stay where not all do, and not which: there can be thousands."""
+        whole = {axis.name: axis.units for axis in self.axes}
+        cut = [f"{name}: {len(kept)} of {whole[name]}" for name, kept in self.kept.items() if len(kept) < whole[name]]
+        return f"Cut({', '.join(cut) or 'whole'})"
+
     @classmethod
     def of(cls, axes: Axes, kept: Kept) -> Cut:
         """The cut of given numbers of units, or units.

@@ -168,6 +168,12 @@ def test_axes_that_do_not_fit_are_refused(axes: list[Axis], words: str) -> None:
         check_axes(Axes(axes), {"t": (4, 5)})
 
 
+def test_a_cut_is_shown_by_what_it_leaves_out() -> None:
+    axes = Axes([Axis("ffn.0", "ffn", 4000), Axis("ffn.1", "ffn", 4000)])
+    assert repr(Cut.of(axes, {"ffn.0": 1000})) == "Cut(ffn.0: 1000 of 4000)"
+    assert repr(Cut.of(axes, {})) == "Cut(whole)"
+
+
 def test_axes_have_names_of_their_own() -> None:
     with pytest.raises(ElasticError, match="'a' is twice"):
         Axes([Axis("a", "a", 1), Axis("a", "b", 2)])
