@@ -46,6 +46,8 @@ class Saved:
                 return own_model(self.folder)
             if self.manifest.library == "transformers":
                 kind = transformers_class(self.manifest)
+                if not (self.folder / CONFIG).is_file():  # transformers would take the class's defaults
+                    raise ElasticError(f"{self.folder} is incomplete: it holds no {CONFIG}")
                 try:
                     config = kind.config_class.from_pretrained(self.folder, local_files_only=True)
                 except (OSError, ValueError) as error:

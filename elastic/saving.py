@@ -237,6 +237,8 @@ def has_transformers() -> bool:
 
 def transformers_model(folder: Path, manifest: Manifest) -> nn.Module:
     """The model of a checkpoint of transformers."""
+    if not (folder / CONFIG).is_file():  # transformers would take the class's defaults
+        raise ElasticError(f"{folder} is incomplete: it holds no {CONFIG}")
     made, info = transformers_class(manifest).from_pretrained(folder, local_files_only=True, output_loading_info=True)
     wrong = {kind: sorted(map(str, names)) for kind, names in info.items() if names}
     if wrong:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from archsearch.elastic.declare import axis, tensors_of
+from archsearch.elastic.export import extract
 from archsearch.elastic.manifest import Manifest
 from archsearch.elastic.matformer import MatFormer
 from archsearch.elastic.network import Elastic
@@ -186,6 +187,16 @@ def test_a_class_of_your_own_needs_a_module_of_its_shape(tmp_path: Path) -> None
         load(tmp_path / "net")
     with pytest.raises(ElasticError, match=r"does not fit this Gated; they differ in up\.weight: \(20, 8\)"):
         load(tmp_path / "net", Gated(20))
+
+
+def test_a_transformers_model_without_its_configuration_is_incomplete(tmp_path: Path) -> None:
+    NETS["llama"]().save(tmp_path / "net")
+    (tmp_path / "net" / "config.json").unlink()
+    with pytest.raises(ElasticError, match=r"net is incomplete: it holds no config\.json"):
+        load(tmp_path / "net")
+    with pytest.raises(ElasticError, match=r"net is incomplete: it holds no config\.json"):
+        extract(tmp_path / "net", tmp_path / "out", 1, format="hf")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_its_configuration_does_not_say_needs_a_module(tmp_path: Path) -> None:
