@@ -42,6 +42,8 @@ def read(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
         ElasticError: the file is damaged, or something else.
     """
     path = Path(folder) / NAME
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ElasticError(f"checkpoint: expected a folder, but {folder} is a file")
     if not path.exists():
         return None
     try:

@@ -86,9 +86,7 @@ def share_of(group: str, value: float | Fraction, axes: Sequence[Axis], *, count
     else:
         share = Fraction(value).limit_denominator(MAX_DENOMINATOR) if -1 <= value <= 1 else None
     if share is None or not 0 < share <= 1:
-        raise ElasticError(
-            f"{group}: a granularity is a share in (0, 1], or from 1 to {units} units, but got {value!r}"
-        )
+        raise ElasticError(f"{group}: a granularity is a share in (0, 1], or from 1 to {units} units, but got {value}")
     for axis in axes:
         kept = share * axis.units
         if kept.denominator != 1:

@@ -273,6 +273,12 @@ def test_bad_checkpoints(tmp_path: Path, bad: str) -> None:
         train(own(), tokens, steps=2, checkpoint=tmp_path)
 
 
+def test_a_checkpoint_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ElasticError, match=r"expected a folder, but .*file is a file"):
+        train(own(), tokens, steps=2, checkpoint=tmp_path / "file")
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     train(own(), tokens, steps=2, checkpoint=tmp_path)
     for given in ({"seed": 1}, {"mode": "joint"}, {"accumulate": 2}):
