@@ -75,6 +75,8 @@ def save(net: Elastic, folder: str | Path, max_shard_size: int = MAX_SHARD) -> N
             weights=digest_of(made),
         )
         manifest.write(made)
+        for file in made.glob("*.safetensors"):  # safetensors 0.8 writes them for their owner alone
+            file.chmod((made / MANIFEST).stat().st_mode)
     net.saved = where(folder, manifest)
 
 

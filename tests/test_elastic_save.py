@@ -154,6 +154,12 @@ def test_saving_again_replaces_the_weights_and_keeps_what_else_is_there(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
+@pytest.mark.parametrize("name", ["llama", "own"])
+def test_weights_can_be_read_by_whoever_can_read_the_rest(name: str, tmp_path: Path) -> None:
+    NETS[name]().save(tmp_path / "net")
+    assert len({file.stat().st_mode for file in (tmp_path / "net").iterdir()}) == 1
+
+
 def test_saving_spares_what_is_no_super_network(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter").write_text("mine")
