@@ -55,9 +55,10 @@ class Decision:
         if group not in groups:
             why = f": {axes.absent[group]}" if group in axes.absent else ""
             raise ElasticError(f"the model has no axes {group!r}{why}; there is {', '.join(groups)}")
-        given = list(granularities)
+        given = list(granularities) if isinstance(granularities, Iterable) else []
         if not given:
-            raise ElasticError(f"{group}: expected granularities, such as [1/4, 1/2, 1], but got none")
+            got = "none" if isinstance(granularities, Iterable) else repr(granularities)
+            raise ElasticError(f"{group}: expected granularities, such as [1/4, 1/2, 1], but got {got}")
         counted = any(isinstance(value, int) and value > 1 for value in given)
         shares = sorted({share_of(group, value, groups[group], counted=counted) for value in given})
         return cls(group, tuple(shares), per_layer)

@@ -147,6 +147,12 @@ def test_a_layer_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(counted) == 4
 
 
+@pytest.mark.parametrize("given", [[], 0.5])
+def test_granularities_are_several(given: Any) -> None:
+    with pytest.raises(ElasticError, match=r"expected granularities, such as \[1/4, 1/2, 1\], but got (none|0\.5)"):
+        MatFormer(transformer(), given)
+
+
 def test_flops_need_inputs() -> None:
     net = stages()
     net.inputs = {}
