@@ -15,9 +15,7 @@ from importlib import metadata
 from typing import Any
 
 import torch
-from litgpt import Config
 from torch.nn import functional as F
-from whittle.models.gpt import GPT
 
 from archsearch.elastic.losses import default_loss
 from archsearch.elastic.matformer import MatFormer
@@ -31,6 +29,9 @@ SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
 
 
 def theirs() -> Any:
+    from litgpt import Config
+    from whittle.models.gpt import GPT
+
     torch.manual_seed(0)
     config = Config(
         n_embd=WIDTH,
