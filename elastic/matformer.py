@@ -32,7 +32,8 @@ class MatFormer(Elastic):
         heads: shares of the attention heads that are nested too (appendix F.2), by whole groups of those that share
             keys and values; by default heads stay whole.
         axes: of the model, with the groups `ffn` and, for `heads`, `heads`; by default those of its family.
-        inputs: what the model takes, without the batch, for FLOPs; by default as the family says.
+        inputs: what the model takes, without the batch, for FLOPs and `--verify`, such as
+            `{"ids": archsearch.Tensor(128, dtype="int64", below=256)}`; by default as the family says.
 
     Raises:
         ElasticError: a granularity is no whole number of units, or the model's axes are not known.

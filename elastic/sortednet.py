@@ -27,7 +27,8 @@ class SortedNet(Elastic):
     Args:
         model: of a family that is known, or any with `axes`.
         axes: of the model; by default those of its family.
-        inputs: what the model takes, without the batch, for FLOPs; by default as the family says.
+        inputs: what the model takes, without the batch, for FLOPs and `--verify`, such as
+            `{"ids": archsearch.Tensor(128, dtype="int64", below=256)}`; by default as the family says.
         granularities: by group of axes, the shares or numbers of units: `width=[1/2, 1], layers=[2, 4, 6]`,
             `ffn=`, `heads=`. What is not named stays whole.
 
