@@ -36,12 +36,24 @@ def numbered(batches: Batches, used: int) -> Iterator[Any]:
     """The batches from number `used` on; those of an iterable again and again.
 
     Raises:
-        ElasticError: there are none, or no more of an iterator that can be gone through only once.
+        ElasticError: this is one batch or something else, there are none, or no more of an iterator that can be gone
+            through only once.
     """
-    if callable(batches):
-        while True:
-            yield batches(used)
-            used += 1
+    if isinstance(batches, torch.Tensor | Mapping | str) or not (callable(batches) or isinstance(batches, Iterable)):
+        raise ElasticError(
+            "batches: expected a function of the number of the batch, or an iterable of batches, but got one "
+            f"{type(batches).__name__}; of a single batch make a list: [batch]"
+        )
+    return by_function(batches, used) if callable(batches) else again_and_again(batches, used)
+
+
+def by_function(batches: Callable[[int], Any], used: int) -> Iterator[Any]:
+    while True:
+        yield batches(used)
+        used += 1
+
+
+def again_and_again(batches: Iterable[Any], used: int) -> Iterator[Any]:
     while True:
         number = 0
         for number, batch in enumerate(batches, 1):  # noqa: B007

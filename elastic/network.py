@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import nn
@@ -26,8 +26,8 @@ from archsearch.spaces.space import Architecture
 from archsearch.spaces.tensor import Tensor
 
 # How a sub-network is named: an architecture of `net.space()`, one granularity for all that is decided, or the units
-# that are kept by axis or group of axes.
-SubNetwork: TypeAlias = Architecture | float | Fraction | Kept | Cut | None
+# that are kept (their number, which ones, or a share of them) by axis or group of axes.
+SubNetwork: TypeAlias = Architecture | float | Fraction | Mapping[str, float | Fraction | Sequence[int]] | Cut | None
 
 # Modules of the sub-networks that ran lately are kept; with a choice for each layer there is no end of them.
 MAX_SKELETONS = 128
@@ -107,27 +107,29 @@ class Elastic(nn.Module):
         dropped = self.axes.dropped(kept)
         return Cut.of(self.axes, {n: k for n, k in kept.items() if self.axes.by_name[n].layer not in dropped})
 
-    def _by_axis(self, given: Kept) -> Kept:
-        """What is kept by axis, where groups of axes may be named."""
+    def _by_axis(self, given: Mapping[str, float | Fraction | Sequence[int]]) -> Kept:
+        """The units that are kept by axis, where groups of axes and shares may be given."""
         groups = self.axes.groups()
-        dropped = self.axes.dropped(given)
         kept: dict[str, int | Sequence[int]] = {}
+        by_group: set[str] = set()
         for name, value in given.items():
-            if name in self.axes.by_name:
-                kept[name] = value
-            else:
-                kept |= {axis.name: value for axis in groups.get(name, ()) if axis.layer not in dropped}
-                if name not in groups:
-                    kept[name] = value  # unknown: `Axes.settle` says what there is
-        return kept
+            of = [self.axes.by_name[name]] if name in self.axes.by_name else groups.get(name, [])
+            if not of:
+                Cut.of(self.axes, {name: 1})  # unknown: says what there is
+            share = share_of(name, value, of) if isinstance(value, float | Fraction) else None
+            for axis in of:
+                kept[axis.name] = int(share * axis.units) if share is not None else cast("int | Sequence[int]", value)
+            by_group |= {axis.name for axis in of if name not in self.axes.by_name}
+        dropped = self.axes.dropped(kept)
+        return {n: k for n, k in kept.items() if n not in by_group or self.axes.by_name[n].layer not in dropped}
 
     def forward(self, x: Any, sub: SubNetwork = None, /, **kwargs: Any) -> Any:
         """Run a sub-network on the shared weights.
 
         Args:
             x: what the model takes: its first argument, or a mapping of named ones.
-            sub: an architecture of `space()`; or one granularity for all decisions, the kept units by axis or group of
-                axes, or None for the whole network.
+            sub: an architecture of `space()`; or one granularity for all decisions, the kept units (or a share of them)
+                by axis or group of axes, or None for the whole network.
             kwargs: further arguments of the model.
         """
         cut = self.cut(sub)

@@ -92,7 +92,7 @@ def share_of(group: str, value: float | Fraction, axes: Sequence[Axis], *, count
         kept = share * axis.units
         if kept.denominator != 1:
             near = sorted({max(1, int(kept)), int(kept) + 1})
-            texts = " or ".join(f"{Fraction(n, axis.units)} ({n} units)" for n in near)
+            texts = " or ".join(f"{Fraction(n, axis.units)} ({n} unit{'s' * (n > 1)})" for n in near)
             raise ElasticError(
                 f"{axis.name} has {axis.units} units, of which {share} would be {float(kept):g}; nearest: {texts}"
             )

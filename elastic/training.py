@@ -95,6 +95,10 @@ def train(
         )
     if compile and (isinstance(mode, SoFT) or getattr(mode, "per_layer", False)):
         raise ElasticError("compile: there is no graph that serves all steps with per_layer or SoFT; leave it out")
+    if not isinstance(net, Elastic):
+        raise ElasticError(f"train takes a super-network such as MatFormer(model), but got {type(net).__name__}")
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise ElasticError(f"optimizer: expected one of torch's or AdamW(net), but got {optimizer!r}")
     plan = mode.plan(net)
     optimizer = optimizer or AdamW(net)
     device = next(net.parameters()).device
@@ -221,9 +225,10 @@ def check(
     *, steps: int, distill: float, accumulate: int, clip: float | None, every: int | None, precision: str | None
 ) -> None:
     """Whether the numbers of a run are in their ranges."""
-    if steps < 0 or accumulate < 1 or (every is not None and every < 1):
+    counts = [steps, accumulate, *([] if every is None else [every])]
+    if not all(type(count) is int for count in counts) or steps < 0 or min(counts[1:]) < 1:
         raise ElasticError(
-            f"expected steps >= 0, accumulate >= 1 and every >= 1, but got {steps=}, {accumulate=}, {every=}"
+            f"expected integers steps >= 0, accumulate >= 1 and every >= 1, but got {steps=}, {accumulate=}, {every=}"
         )
     if not 0 <= distill <= 1:
         raise ElasticError(f"distill is the share of the loss in [0, 1], but got {distill}")

@@ -204,7 +204,7 @@ def test_norms_are_over_the_channels_that_stay(kind: str, kept: int | list[int])
         ({"ffn.1": [3, 1]}, "each once and ascending"),
         ({"ffn.1": [1, 1]}, "each once and ascending"),
         ({"ffn.1": [11, 12]}, "ffn.1 has units 0 to 11"),
-        ({"ffn.1": 2.5}, "expected a number of units or a list of them"),
+        ({"ffn.1": 2.5}, "a granularity is a share in"),
         ({"ffn.1": True}, "expected a number of units or a list of them"),
         # Two query heads stand in each group: of four of them three cannot stay, as there are two groups.
         ({"heads.0": 3}, "heads.0 keeps from 1 to 2 units, but got 3"),

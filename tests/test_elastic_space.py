@@ -240,3 +240,15 @@ def test_one_is_a_unit_among_numbers_of_units_and_all_of_them_among_shares() -> 
         SortedNet(model, layers=[1, 9])
     with pytest.raises(ElasticError, match="from 1 to 4 units"):
         SortedNet(model, layers=[0, 2])
+
+
+def test_shares_of_axes_and_groups_name_a_sub_network() -> None:
+    model = Transformer(TransformerConfig(width=8, layers=4, heads=2, head_dim=4, hidden=8, vocabulary=11, context=8))
+    net = SortedNet(model, layers=[1, 2, 4], ffn=[1 / 4, 1], width=[1 / 2, 1])
+    arch = net.space().architecture({"layers": 2, "ffn": 0.25, "width": 0.5})
+    assert net.cut({"layers": 1 / 2, "ffn": 1 / 4, "width": 0.5}) == net.cut(arch)
+    assert net.cut({"ffn": 1 / 4, "ffn.1": 1.0}).kept["ffn.1"] == tuple(range(8))
+    with pytest.raises(ElasticError, match=r"ffn.0 has 8 units, of which 1/3 .*nearest: 1/4 \(2 units\)"):
+        net.cut({"ffn.0": 1 / 3})
+    with pytest.raises(ElasticError, match="no axis 'fnn'"):
+        net.cut({"fnn": 1 / 3})

@@ -423,6 +423,12 @@ def test_training_mode_is_given_back_and_progress_is_shown_if_asked(capsys: pyte
     ("given", "message"),
     [
         ({"steps": -1}, "steps >= 0"),
+        ({"steps": 2.5}, "expected integers steps >= 0"),
+        ({"optimizer": "adam"}, "expected one of torch's or AdamW"),
+        ({"batches": torch.zeros(2, 3)}, "of a single batch make a list"),
+        ({"batches": "text"}, "of a single batch make a list"),
+        ({"batches": 3}, "of a single batch make a list"),
+        ({"net": nn.Linear(2, 2)}, r"a super-network such as MatFormer\(model\), but got Linear"),
         ({"accumulate": 0}, "accumulate >= 1"),
         ({"every": 0}, "every >= 1"),
         ({"distill": 2}, r"share of the loss in \[0, 1\], but got 2"),
@@ -443,7 +449,7 @@ def test_training_mode_is_given_back_and_progress_is_shown_if_asked(capsys: pyte
 )
 def test_errors_say_what_to_do(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ElasticError, match=message):
-        train(own(), tokens, **{"steps": 2, **given})
+        train(**{"net": own(), "batches": tokens, "steps": 2, **given})
 
 
 def test_as_many_graphs_are_compiled_as_there_are_granularities(monkeypatch: pytest.MonkeyPatch) -> None:
