@@ -1,4 +1,4 @@
-"""A sub-network run on the shared weights is the sub-network that is extracted, to the last bit."""
+"""A sub-network run on the shared weights is the one that is extracted: to the last bit, but for odd sizes."""
 
 from __future__ import annotations
 
@@ -64,12 +64,20 @@ def kept_units(draw: st.DrawFn, axes: Axes) -> dict[str, int | list[int]]:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Bit for bit; in float64 but for rounding, as BLAS takes other kernels for some strides of a view there (seen with
-    5 channels of 8)."""
+    """Bit for bit."""
+    pairs = list(zip(outputs_of(one), outputs_of(other), strict=True))
+    return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
+
+
+ROUNDING = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
+
+
+def near(one: Any, other: Any) -> bool:
+    """But for rounding: of a view with odd sizes BLAS adds in another order now and then (seen with 5 channels of 8 in
+    float64), as its rows do not begin where those of a copy do."""
     pairs = list(zip(outputs_of(one), outputs_of(other), strict=True))
     return bool(pairs) and all(
-        torch.allclose(a, b, rtol=1e-12, atol=1e-13) if a.dtype == torch.float64 else torch.equal(a, b)
-        for a, b in pairs
+        torch.allclose(a, b, rtol=ROUNDING[a.dtype], atol=ROUNDING[a.dtype] * float(a.abs().max())) for a, b in pairs
     )
 
 
@@ -108,7 +116,7 @@ def test_what_runs_is_what_is_extracted(
     before, config = numbers(model), config_of(model)
 
     part = net.extract(kept)
-    assert equal(run(net, given_inputs, kept), run(part, **given_inputs))
+    assert near(run(net, given_inputs, kept), run(part, **given_inputs))
 
     assert type(part) is type(model)
     assert not part.training
@@ -133,6 +141,19 @@ def test_what_runs_is_what_is_extracted(
     assert {name: t.requires_grad for name, t in theirs.items()} == {
         new: tensor.requires_grad for old, tensor in tensors_of(model).items() if (new := net.cut(kept).name(old))
     }
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_is_so_bit_for_bit_in_sizes_that_are_used(name: str, dtype: torch.dtype) -> None:
+    model = model_of(name, Sizes(layers=3, head_dim=8, ffn=64, width=64), dtype=dtype)
+    net = network(model)
+    given_inputs = inputs_of(model)
+    cuts: list[Kept] = [{"ffn": 32}, {"ffn.0": 16, "ffn.2": 48}, {"layers": (0, 2), "ffn": 16}, {"heads": 1}]
+    if "width" in net.axes.groups():
+        cuts.append({"width": net.axes.by_name["width"].units // 2, "ffn": 32})
+    for kept in cuts:
+        assert equal(run(net, given_inputs, kept), run(net.extract(kept), **given_inputs)), kept
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -183,7 +204,7 @@ def test_a_cut_of_a_cut_is_a_cut(name: str, data: st.DataObject, sizes: Sizes, s
     assert config_of(at_once) == config_of(twice)
     given_inputs = inputs_of(model, seed)
     assert equal(run(at_once, **given_inputs), run(twice, **given_inputs))
-    assert equal(run(net, given_inputs, both), run(rest, given_inputs, second))
+    assert near(run(net, given_inputs, both), run(rest, given_inputs, second))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
