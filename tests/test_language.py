@@ -262,8 +262,9 @@ def derived_twice() -> Space:
 def test_reserved_labels_are_torchs_names() -> None:
     torch = pytest.importorskip("torch")
     for cls in (torch.nn.Module, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict):
-        missing = {name for name in dir(cls) if not name.startswith("_") and name.isidentifier()} - RESERVED
-        assert not missing
+        public = {name for name in dir(cls) if not name.startswith("_") and name.isidentifier()}
+        added = {name for name in public if getattr(getattr(cls, name), "__module__", "").startswith("transformers")}
+        assert not public - added - RESERVED  # transformers gives torch's classes a method when it is imported
 
 
 GOLDEN = Path(__file__).with_name("golden_ids.json")

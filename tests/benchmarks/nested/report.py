@@ -1,4 +1,4 @@
-"""Tables of what `parity` and `sorted` measured: `python -m benchmarks.elastic.report`."""
+"""Tables of what `parity` and `sorted` measured: `python -m benchmarks.nested.report`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from benchmarks.elastic import parity
-from benchmarks.elastic.sorted import RESULTS as SORTED
-from benchmarks.elastic.sorted import summary
+from benchmarks.nested import parity
+from benchmarks.nested.sorted import RESULTS as SORTED
+from benchmarks.nested.sorted import summary
 
 SIZES = ("S", "M", "L", "XL")
 

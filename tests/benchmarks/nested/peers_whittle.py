@@ -1,4 +1,4 @@
-"""A sampled step here and in whittle, on one model: `python -m benchmarks.elastic.peers_whittle`.
+"""A sampled step here and in whittle, on one model: `python -m benchmarks.nested.peers_whittle`.
 
 Needs whittle and litgpt (RESULTS.md says how they were installed). A Llama-like model of litgpt's is made, its weights
 are copied into `archsearch.elastic.transformer.Transformer`, and logits of every granularity are compared before any

@@ -1,4 +1,4 @@
-"""Search for per-layer widths under a budget, against the paper's rule: `python -m benchmarks.elastic.search`.
+"""Search for per-layer widths under a budget, against the paper's rule: `python -m benchmarks.nested.search`.
 
 Reads the losses of all 256 configurations (4 layers, 4 granularities) that `parity` measured of every super-network:
 nothing is trained here. For each budget: the loss of what the rule of least slope picks, its rank among
@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.elastic.parity import LAYERS, RESULTS, WIDTHS, least_slope
+from benchmarks.nested.parity import LAYERS, RESULTS, WIDTHS, least_slope
 
 from archsearch.searchers.contract import Problem, Searcher, Told
 from archsearch.searchers.local_search import LocalSearch

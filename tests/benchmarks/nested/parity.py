@@ -1,4 +1,4 @@
-"""Nested granularities against models that are trained alone: `python -m benchmarks.elastic.parity`.
+"""Nested granularities against models that are trained alone: `python -m benchmarks.nested.parity`.
 
 Printed at equal total compute (the super-network has the steps of all four together) and at equal steps for each model
 (every model alone has as many steps as the super-network): the two give opposite verdicts at this size. Also the
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.elastic.tasks import HIDDEN, TASKS, Task
+from benchmarks.nested.tasks import HIDDEN, TASKS, Task
 from torch import nn
 from torch.nn import functional as F
 

@@ -1,6 +1,6 @@
 """What a training step of a sub-network costs beside one of the plain model of its size.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/elastic/steps.py
+    OMP_NUM_THREADS=1 python tests/benchmarks/nested/steps.py
 
 For S, M, L and XL and several numbers of tokens, in one run: forward and backward, and the whole step with clipping and
 AdamW, as ratios to the extracted model in a plain loop of torch. Both take turns; each ratio is of the medians of the

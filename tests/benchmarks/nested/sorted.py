@@ -1,4 +1,4 @@
-"""160 sub-models of one SortedNet: `python -m benchmarks.elastic.sorted`.
+"""160 sub-models of one SortedNet: `python -m benchmarks.nested.sorted`.
 
 A ViT of 8 layers on Fashion-MNIST, its depth (1 to 8 layers) and the width of its feed-forward layers (20 widths, a
 twentieth of 320 units apart) nested at once; one sub-network a step, or four (g_r). Printed: the share of the full
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.elastic.parity import measures, schedule
-from benchmarks.elastic.tasks import fashion
+from benchmarks.nested.parity import measures, schedule
+from benchmarks.nested.tasks import fashion
 
 from archsearch.elastic.sampling import Sampled, combinations
 from archsearch.elastic.sortednet import SortedNet
