@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import nn
 
-from archsearch.elastic.batches import to_device
+from archsearch.elastic.batches import call, to_device
 from archsearch.elastic.losses import IGNORE, cross_entropy, default_loss, logits_of
 from archsearch.elastic.network import Elastic, SubNetwork
 from archsearch.elastic.trie import Trie
@@ -209,13 +209,12 @@ def latency_ms(model: nn.Module, batch: Any, repeats: int = REPEATS) -> float:
         repeats: measured runs.
     """
     model.eval()
-    named = inputs_of(batch)
     cuda = any(p.is_cuda for p in model.parameters())
     times = []
     with torch.no_grad():
         for i in range(WARM_UP + repeats):
             started = time.perf_counter()
-            model(**named) if isinstance(named, Mapping) else model(named)
+            call(model, batch)
             if cuda:
                 torch.cuda.synchronize()
             if i >= WARM_UP:

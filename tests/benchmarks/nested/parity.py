@@ -27,6 +27,7 @@ from archsearch.elastic.cut import Cut
 from archsearch.elastic.losses import default_loss
 from archsearch.elastic.matformer import MatFormer
 from archsearch.elastic.network import Elastic
+from archsearch.elastic.sampling import Sampled
 from archsearch.elastic.training import train
 
 RESULTS = Path(__file__).parent / "results" / "parity.jsonl"
@@ -40,12 +41,14 @@ def schedule(steps: int) -> Any:
     return lambda i: min((i + 1) / warm, 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, i / steps))))
 
 
-def trained(task: Task, net: Elastic, steps: int, seed: int) -> Elastic:
+def trained(task: Task, net: Elastic, steps: int, seed: int, mode: Sampled | None = None) -> Elastic:
+    """The super-network after so many steps of the recipe, in evaluation mode; one sub-network a step by default."""
     optimizer = torch.optim.AdamW(net.parameters(), task.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     train(
         net,
         lambda i: task.batch(i, seed),
         steps=steps,
+        mode=mode or Sampled(),
         optimizer=optimizer,
         schedule=schedule(steps),
         seed=seed,

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.nested.parity import measures, schedule
+from benchmarks.nested.parity import measures, trained
 from benchmarks.nested.tasks import fashion
 
 from archsearch.elastic.sampling import Sampled, combinations
 from archsearch.elastic.sortednet import SortedNet
-from archsearch.elastic.training import train
 from archsearch.elastic.transformer import ViT, ViTConfig
 
 RESULTS = Path(__file__).parent / "results" / "sorted.jsonl"
@@ -29,29 +28,20 @@ DEPTHS = list(range(1, 9))
 WIDTHS = [Fraction(i, 20) for i in range(1, 21)]
 
 
+def full_model() -> ViT:
+    return ViT(ViTConfig(width=64, layers=8, heads=4, hidden=320, patch=7))
+
+
 def network(seed: int) -> SortedNet:
     torch.manual_seed(seed)
-    return SortedNet(ViT(ViTConfig(width=64, layers=8, heads=4, hidden=320, patch=7)), layers=DEPTHS, ffn=WIDTHS)
+    return SortedNet(full_model(), layers=DEPTHS, ffn=WIDTHS)
 
 
 def run(steps: int, draws: int, seed: int) -> dict[str, Any]:
     """Train with `draws` sub-networks a step and as many steps fewer, and evaluate all 160."""
     start = time.process_time()
     task = fashion()
-    net = network(seed)
-    optimizer = torch.optim.AdamW(net.parameters(), task.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-    updates = steps // draws
-    train(
-        net,
-        lambda i: task.batch(i, seed),
-        steps=updates,
-        mode=Sampled(draws=draws, own_batch=True),
-        optimizer=optimizer,
-        schedule=schedule(updates),
-        seed=seed,
-        progress=False,
-    )
-    net.eval()
+    net = trained(task, network(seed), steps // draws, seed, Sampled(draws=draws, own_batch=True))
     cuts = combinations(net)
     found = measures(task, [(net, cut) for cut in cuts])
     table = [[len(cut.layers or ()), len(cut.kept["ffn.0"]), m["accuracy"]] for cut, m in zip(cuts, found, strict=True)]
@@ -62,18 +52,7 @@ def full_alone(steps: int, seed: int) -> float:
     """Test accuracy of the full model trained by itself with as many passes."""
     torch.manual_seed(seed)
     task = fashion()
-    net = SortedNet(ViT(ViTConfig(width=64, layers=8, heads=4, hidden=320, patch=7)), ffn=[1])
-    optimizer = torch.optim.AdamW(net.parameters(), task.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-    train(
-        net,
-        lambda i: task.batch(i, seed),
-        steps=steps,
-        optimizer=optimizer,
-        schedule=schedule(steps),
-        seed=seed,
-        progress=False,
-    )
-    net.eval()
+    net = trained(task, SortedNet(full_model(), ffn=[1]), steps, seed)
     return measures(task, [(net, None)])[0]["accuracy"]
 
 
