@@ -89,7 +89,8 @@ def keep_layers(made: nn.Module, cut: Cut) -> None:
 
 def set_config(config: Any, cut: Cut) -> None:
     """Set the keys of the configuration that count units: the entry of a list (`hidden.3`) by its own axis, other keys
-    where all axes of a group are cut alike; and those that would follow from what is cut, as they stay."""
+    by the largest of the group, so that they follow from what is kept and not from the way there; and those that would
+    follow from what is cut, as they stay."""
     if config is None:
         return
     for axis in cut.axes:
@@ -98,16 +99,16 @@ def set_config(config: Any, cut: Cut) -> None:
                 put(config, key, number)
     for axes in cut.axes.groups().values():
         stay = [axis for axis in axes if axis.name in cut.kept]
-        alike = len({len(cut.kept[axis.name]) for axis in stay}) == 1
+        most = max((len(cut.kept[axis.name]) for axis in stay), default=0)
         for axis in stay:
             for count in axis.config:
                 key, dot, index = count.name.rpartition(".")
-                value = count.size * len(cut.kept[axis.name])
                 if dot:
+                    value = count.size * len(cut.kept[axis.name])
                     old = getattr(config, key)
                     put(config, key, type(old)(value if i == int(index) else n for i, n in enumerate(old)))
-                elif alike:
-                    put(config, count.name, value)
+                else:
+                    put(config, count.name, count.size * most)
     depth, left = cut.axes.layers, cut.layers
     if depth is not None and left is not None:
         for key in depth.lists:

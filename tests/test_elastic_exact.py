@@ -207,6 +207,16 @@ def test_a_cut_of_a_cut_is_a_cut(name: str, data: st.DataObject, sizes: Sizes, s
     assert near(run(net, given_inputs, both), run(rest, given_inputs, second))
 
 
+def test_a_configuration_that_cannot_say_all_sizes_says_the_largest() -> None:
+    model = model_of("gpt2", Sizes(layers=2))
+    net = network(model)
+    part = net.extract({"ffn": 6})
+    twice = Elastic(part, net.cut({"ffn": 6}).rest(shapes_of(model)), []).extract({"ffn.1": 2})
+    at_once = net.extract({"ffn.0": 6, "ffn.1": 2})
+    assert config_of(twice) == config_of(at_once)
+    assert config_of(at_once)["n_inner"] == 6
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_whole_cut_is_the_model(name: str) -> None:
     model = model_of(name, Sizes(layers=3))
