@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -40,11 +41,15 @@ TINY = Task("tiny", SPACE, noisy, best=9.0, worst=-1.0, budget=7, unit=2.0)
 def test_regret_is_the_incumbents_by_score() -> None:
     """Report, unit, failures and repeats by hand."""
     found = trace(TINY, 3, 7, run_of((7, "x"), (2, "x"), (5, "x"), (1, "y"), (9, "x"), (4, "y"), (4, "y")))
-    assert (found.at, found.report) == ([2, 3, 4, 6], [2, 5, 1, 4])
+    assert (found.at, found.report, found.score) == ([2, 3, 4, 6], [2, 5, 1, 4], [2, 5, 101, 104])
     assert (found.seed, found.evaluations, found.repeats, found.failed) == (3, 7, 1, 1)
     assert found.ask_ms == [3.0, 3.0]
     on_file = results.Results("tiny", "m", "1", {}, {3: found})
     assert report.regrets(TINY, on_file).tolist() == [[5.0, 3.5, 2.0, 4.0, 4.0, 2.5, 2.5]]
+    searched = replace(TINY, best_score=109.0)
+    assert report.regrets(searched, on_file, "score").tolist() == [[55.0, 53.5, 52.0, 4.0, 4.0, 2.5, 2.5]]
+    assert report.seen(TINY, [on_file]) == []
+    assert report.seen(searched, [on_file]) == [on_file]
 
 
 def test_limits_and_a_method_that_ends_early() -> None:

@@ -53,6 +53,7 @@ def task(name: str) -> Task:
             return {"score": math.nan, "report": math.nan}
         return {"score": scores[found], "report": reports[found]}
 
-    known = [value for value in reports if math.isfinite(value)]
     made = space(PROTEINS_OPS if data == "proteins" else OPS)
-    return Task(name, made, evaluate, best=max(known), worst=min(known))
+    known = [value for value in reports if math.isfinite(value)]
+    best_score = max([value for value in scores if math.isfinite(value)])
+    return Task(name, made, evaluate, best=max(known), worst=min(known), best_score=best_score)

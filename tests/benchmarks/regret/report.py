@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +35,24 @@ OURS = [name for name in NAMES if name != "exhaustive"]
 NUM_PEERS = 6
 
 
-def regrets(task: Task, found: Results) -> Array:
-    """Regret after every evaluation, shape (runs, budget); with several objectives the lacking share of hypervolume."""
+def regrets(task: Task, found: Results, by: Literal["report", "score"] = "report") -> Array:
+    """Regret after every evaluation, shape (runs, budget); with several objectives the lacking share of hypervolume.
+
+    By score, it is how far the incumbent is from the best that the search can see.
+    """
     several = len(task.objectives) > 1
     before, unit = (0.0, task.best) if several else (task.worst, task.unit)
-    values = [t.best_so_far(task.budget, before) for _, t in sorted(found.traces.items())]
+    best = task.best_score if by == "score" and task.best_score is not None else task.best
+    values = [t.best_so_far(task.budget, before, by) for _, t in sorted(found.traces.items())]
     reached = min([t.budget for t in found.traces.values()])
-    return np.maximum(0.0, (task.best - np.array(values)[:, :reached]) / unit)
+    return np.maximum(0.0, (best - np.array(values)[:, :reached]) / unit)
+
+
+def seen(task: Task, all_found: Sequence[Results]) -> list[Results]:
+    """Those whose runs say what the search saw, where that is another table than the report's."""
+    if task.best_score is None:
+        return []
+    return [found for found in all_found if found.traces and all([t.score for t in found.traces.values()])]
 
 
 def interval(values: Array) -> tuple[Array, Array]:
@@ -64,12 +76,12 @@ def number(value: float) -> str:
     return f"{value:.{3 if value >= 0.0005 else 4}f}".removeprefix("0")
 
 
-def table(task: Task, all_found: Sequence[Results]) -> str:
+def table(task: Task, all_found: Sequence[Results], by: Literal["report", "score"] = "report") -> str:
     """The table of a task."""
     all_found = [found for found in all_found if found.traces]
     if not all_found:
         return f"{task.name}: nothing on file\n"
-    curves = {found.method: regrets(task, found) for found in all_found}
+    curves = {found.method: regrets(task, found, by) for found in all_found}
     budget = min([values.shape[1] for values in curves.values()])
     at = [n for n in CHECKPOINTS if n <= budget] or [budget]
     columns = [n - 1 for n in at]
@@ -79,8 +91,9 @@ def table(task: Task, all_found: Sequence[Results]) -> str:
     for side in (True, False):
         methods = [found.method for found in all_found if found.is_ours == side and len(found.traces) >= MIN_RUNS]
         best[side] = [min(methods, key=lambda m: means[m][i]) for i in range(len(at))] if methods else []
+    name = task.name if by == "report" else f"{task.name}, in what is searched by"
     lines = [
-        f"| {task.name} | " + " | ".join(map(str, at)) + " | runs | repeats | failed | ask, ms |",
+        f"| {name} | " + " | ".join(map(str, at)) + " | runs | repeats | failed | ask, ms |",
         "|---" * (len(at) + 5) + "|",
     ]
     for found in sorted(all_found, key=lambda found: means[found.method][-1]):
@@ -208,6 +221,8 @@ def main() -> None:
     known = [(tasks.task(name), found) for name, found in all_found if found]
     for task, found in known:
         print(table(task, with_auto(task, found)))
+        if both := seen(task, found):
+            print(table(task, with_auto(task, both), "score"))
         if name := ours.behind_auto(task):
             print(f"auto is {name} here: the same runs\n")
         if names := stale(found):

@@ -46,6 +46,8 @@ class Task:
         unit: what regret is divided by, where the reports' own unit means nothing; else 1.
         objectives: directions by metric.
         constraints: limits on metrics. The incumbent is the best that keeps them.
+        best_score: the largest "score", where the search sees another table than the report is from: then regret is
+            shown in that, too.
         reference: with several objectives, the corner that bounds the hypervolume, by metric, in the metric's own unit.
     """
 
@@ -59,6 +61,7 @@ class Task:
     unit: float = 1.0
     objectives: Mapping[str, Direction] = field(default_factory=lambda: {"score": "maximize"})
     constraints: Mapping[str, Limit] = field(default_factory=dict)
+    best_score: float | None = None
     reference: Mapping[str, float] = field(default_factory=dict)
 
     def failed(self, metrics: Mapping[str, float]) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from benchmarks.regret.tasks import Run, Task
 
@@ -23,6 +24,7 @@ class Trace:
         at: the evaluations, counted from 1, at which the best so far changed.
         report: what it was from there on: the "report" of the incumbent (the evaluation with the best score so far), or
             the hypervolume.
+        score: the incumbent's "score" from there on, what the search saw of it; with several objectives nothing.
         repeats: evaluations of what had been evaluated before.
         failed: evaluations that failed.
         ask_ms: milliseconds that the method took for an evaluation: the median of all, and of the last twenty.
@@ -36,16 +38,18 @@ class Trace:
     repeats: int
     failed: int
     ask_ms: Sequence[float]
+    score: Sequence[float] = ()
 
-    def best_so_far(self, budget: int, before: float) -> list[float]:
+    def best_so_far(self, budget: int, before: float, by: Literal["report", "score"] = "report") -> list[float]:
         """The best so far after each of `budget` evaluations.
 
         Args:
             budget: how many evaluations; a method that found nothing left to evaluate keeps what it has.
             before: what counts as long as nothing has succeeded.
+            by: which of the incumbent's numbers.
         """
         values: list[float] = []
-        value, changes = before, dict(zip(self.at, self.report, strict=True))
+        value, changes = before, dict(zip(self.at, getattr(self, by), strict=True))
         for n in range(1, budget + 1):
             value = changes.get(n, value)
             values.append(value)
@@ -56,27 +60,28 @@ def trace(task: Task, seed: int, budget: int, run: Run) -> Trace:
     """What a run came to."""
     outcomes = [task.evaluate(assignment) for assignment in run.assignments]
     at: list[int] = []
-    reports: list[float] = []
+    changes: list[tuple[float, ...]] = []
     for n, value in enumerate(best_so_far(task, outcomes), 1):
-        if value is not None and (not reports or value != reports[-1]):
+        if value is not None and (not changes or value != changes[-1]):
             at.append(n)
-            reports.append(value)
+            changes.append(value)
     asks = [1e3 * seconds for seconds in run.ask_seconds] or [0.0]
     return Trace(
         seed=seed,
         budget=budget,
         evaluations=len(outcomes),
         at=at,
-        report=[float(f"{value:.9g}") for value in reports],
+        report=[float(f"{value[0]:.9g}") for value in changes],
+        score=[float(f"{score:.9g}") for _, *scores in changes for score in scores],
         repeats=len(outcomes) - len({answers_id(assignment) for assignment in run.assignments}),
         failed=sum([task.failed(metrics) for metrics in outcomes]),
         ask_ms=[float(f"{value:.3g}") for value in (median(asks), median(asks[-20:]))],
     )
 
 
-def best_so_far(task: Task, outcomes: Iterable[Mapping[str, float]]) -> Iterable[float | None]:
-    """After each evaluation the report of the incumbent, or the hypervolume; None as long as there is none."""
-    value: float | None = None
+def best_so_far(task: Task, outcomes: Iterable[Mapping[str, float]]) -> Iterable[tuple[float, ...] | None]:
+    """After each evaluation the incumbent's report and score, or the hypervolume; None as long as there is none."""
+    value: tuple[float, ...] | None = None
     best = -math.inf
     front: list[tuple[float, ...]] = []
     for metrics in outcomes:
@@ -84,9 +89,9 @@ def best_so_far(task: Task, outcomes: Iterable[Mapping[str, float]]) -> Iterable
         if kept and not task.failed(metrics):
             if len(task.objectives) > 1:
                 front.append(gains(task, metrics))
-                value = hypervolume(front)
+                value = (hypervolume(front),)
             elif metrics["score"] > best:
-                best, value = metrics["score"], metrics["report"]
+                best, value = metrics["score"], (metrics["report"], metrics["score"])
         yield value
 
 
