@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from archsearch.errors import StudyError
+from archsearch.errors import BuildError, ShapeError, StudyError
 from archsearch.evaluation import FREE_METRICS
 from archsearch.searchers.contract import Limit
 from archsearch.spaces.space import Architecture, Space
@@ -133,13 +133,22 @@ def nearest(bounds: Bounds, trials: Iterable[TrialRecord]) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Free:
-    """A constraint on what follows from an architecture, as a filter of a space (`Space(where=...)`)."""
+    """A constraint on what follows from an architecture, as a filter of a space (`Space(where=...)`).
+
+    What has a module that cannot take what reaches it is no network, so it has no size that could satisfy one.
+    """
 
     metric: str
     limit: Limit
 
     def __call__(self, arch: Architecture) -> bool:
-        return self.limit.violation(getattr(arch, self.metric)) == 0
+        try:
+            value = getattr(arch, self.metric)
+        except ShapeError:
+            return False
+        except BuildError as error:
+            raise BuildError(f"the constraint {self!r} cannot be checked: {error}") from error
+        return self.limit.violation(value) == 0
 
     def __repr__(self) -> str:
         bounds = {"<=": self.limit.maximum, ">=": self.limit.minimum}

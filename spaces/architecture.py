@@ -113,9 +113,9 @@ class Architecture:
         if self._settled is None:
             from archsearch.spaces.settle import settle
 
+            model = model_of(self.values)
             if not self.space.inputs:
                 raise BuildError("sizes follow from the input: give Space(input_shape=...) or Space(inputs={...})")
-            model = model_of(self.values)
             check_order(model, list(self.space.inputs))
             self._settled = settle(model, list(self.space.inputs.values()))
         settled: Settled = self._settled

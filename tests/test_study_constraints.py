@@ -23,7 +23,7 @@ from archsearch.errors import AssignmentError, BuildError, Infeasible, StudyErro
 from archsearch.searchers.contract import Limit, Problem, Search
 from archsearch.searchers.random import Random
 from archsearch.snapshot import Snapshot
-from archsearch.spaces.nodes import Integer, Real, Sequential
+from archsearch.spaces.nodes import Choice, Integer, Real, Repeat, Sequential
 from archsearch.spaces.pool import Pool
 from archsearch.spaces.space import Space
 from archsearch.study import Study
@@ -127,8 +127,20 @@ def test_constraints_that_nothing_satisfies(store: Path) -> None:
             study.run(trials=3)
     with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT * FROM studies").fetchall() == []
-    with pytest.raises(BuildError, match="sizes follow from the input"):
-        Study(SPACE, lambda t: 0.5, store=store, constraints={"parameters": "<= 5"}).run(trials=1)
+    for space, said in ((SPACE, "no module to build"), (Space(LAYERS.root), "sizes follow from the input")):
+        with pytest.raises(BuildError, match=f"the constraint parameters <= 5 cannot be checked: .*{said}"):
+            Study(space, lambda t: 0.5, store=store, constraints={"parameters": "<= 5"}).run(trials=1)
+
+
+@pytest.mark.parametrize("searcher", ["random", "exhaustive", "evolution", "mcts", "smbo"])
+def test_what_cannot_be_built_satisfies_none(store: Path, searcher: str) -> None:
+    """A search that came to it would otherwise end there, whenever the study is gone on with."""
+    convolutions = Repeat(nn.Conv2d(2, Choice([3, 5])), Integer(1, 3))  # 9 pixels, less 2 or 4 by each
+    space = Space(Sequential(convolutions, nn.Flatten(), nn.Linear(2)), input_shape=(1, 9, 9))
+    study = Study(space, lambda t: -t.arch.parameters, searcher=searcher, store=store, constraints={"flops": ">= 0"})
+    study.run(trials=30)
+    assert [trial.state for trial in study.trials] == ["done"] * (2 + 4 + 4)  # of three, one 5 at the most
+    assert study.verify() == 10
 
 
 @dataclass(frozen=True)
