@@ -71,7 +71,7 @@ def parser() -> Parser:
         default=None,
         help="with several workers, propose the same trials whichever of them finishes first",
     )
-    run.add_argument("--searcher", metavar="S", help="the search algorithm, such as random")
+    run.add_argument("--searcher", metavar="S", help="the search algorithm (default random); auto says which it takes")
     run.add_argument(
         "--constraint",
         metavar="TEXT",

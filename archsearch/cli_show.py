@@ -99,7 +99,7 @@ def report(store: Store, row: Mapping[str, Any]) -> StudyReport:
     record = Record(store, row["id"], cast(Space, None))
     settings = latest_settings(store, row["id"])
     columns = {key: row[key] for key in ("name", "created", "objectives", "constraints", "searcher", "seed")}
-    return StudyReport(**columns, settings=settings, trials=record.trials())
+    return StudyReport(**columns, settings=settings, trials=record.trials(), reason=record.reason())
 
 
 def latest_settings(store: Store, study: int) -> dict[str, Any]:

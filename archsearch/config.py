@@ -46,7 +46,7 @@ class RunConfig(BaseModel):
     enqueue: StrictStr | None = Field(default=None, description="a JSON file of architectures that are tried first")
     store: StrictStr | None = None
     name: StrictStr | None = None
-    seed: StrictInt | None = Field(default=None, ge=0)
+    seed: StrictInt | None = Field(default=None, ge=0, le=2**63 - 1)
     timeout: StrictInt | StrictFloat | StrictStr | None = Field(
         default=None, description='of one trial: seconds, or "90s", "30m", "2h"'
     )
@@ -169,6 +169,8 @@ def explain(error: ValidationError, path: Path, lines: Mapping[tuple[str, ...], 
 def expectation(details: ErrorDetails) -> str:
     """What the field at fault would take, in words."""
     field = str(details["loc"][0])
+    if details["type"] == "less_than_equal":
+        return f"expected at most {details['ctx']['le']}"
     if len(details["loc"]) > 1 and field == "set":
         return "expected a number, a string, true or false"
     return {

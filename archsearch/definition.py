@@ -5,22 +5,32 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from archsearch.constraints import Bounds, constrained, limits
+from archsearch.constraints import Bounds, constrained, limits, words
 from archsearch.enqueued import waiting
 from archsearch.errors import ArchsearchError, SpaceChanged, StudyError, did_you_mean
 from archsearch.lease import Lease
 from archsearch.record import ADD_EVENT, Record
+from archsearch.searchers import by_name
 from archsearch.searchers.contract import Direction, Problem, Searcher
 from archsearch.spaces.describe import differences, without_functions
 from archsearch.spaces.space import Space
 from archsearch.store import Store, dumps, now
 
 MAX_DIFFERENCES = 5
+# What must not change from run to run, and how an error shows what the record has of it.
+SHOWN: Mapping[str, Callable[[str], str]] = {
+    "objectives": lambda text: ", ".join([f"{how} {name}" for name, how in json.loads(text).items()]),
+    "constraints": lambda text: words(json.loads(text)) or "(none)",
+    "searcher": lambda text: call_text(**json.loads(text)),
+    "seed": str,
+}
+# What SQLite's integers hold.
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -73,11 +83,14 @@ class Definition:
     def check(self, row: Mapping[str, Any], store: Store) -> None:
         """Whether a study of the record is this one; see `find`."""
         mine = self.columns()
-        for what in ("objectives", "constraints", "searcher", "seed"):
-            if str(row[what]) != str(mine[what]):
+        for what, shown in SHOWN.items():
+            before, after = str(row[what]), str(mine[what])
+            if before != after:
+                if shown(before) != shown(after):  # two classes may have one name
+                    before, after = shown(before), shown(after)
                 raise StudyError(
-                    f"study {self.name!r} in {store.path} was begun with {what} {row[what]}, and is now given "
-                    f"{mine[what]}; use another name"
+                    f"study {self.name!r} in {store.path} was begun with {what} {before}, and is now given {after}; "
+                    "give it what it was begun with, or use another name"
                 )
         self.check_space(row, store)
 
@@ -211,11 +224,40 @@ def directions(objective: str | Mapping[str, str]) -> dict[str, Direction]:
     for name, direction in given.items():
         if not isinstance(name, str) or not name:
             raise StudyError(f"objective: expected the name of a metric, but got {name!r}")
-        if direction not in known:
+        if not isinstance(direction, str) or direction not in known:
             hint = did_you_mean(str(direction), known)
             raise StudyError(f"objective {name!r}: expected 'maximize' or 'minimize', but got {direction!r}{hint}")
         found[name] = known[direction]
     return found
+
+
+def searcher_of(given: str | Searcher) -> Searcher:
+    """The searcher of a name, with its defaults; a searcher as it is.
+
+    Raises:
+        UsageError: there is none of this name.
+        StudyError: it is neither.
+    """
+    if isinstance(given, str):
+        return by_name(given)
+    kind = given if isinstance(given, type) else None
+    if kind is not None or not callable(getattr(given, "start", None)):
+        got = repr(given) if kind is None else f"the class {kind.__name__}; did you mean {kind.__name__}()?"
+        raise StudyError(
+            f'Study(searcher): expected a name such as "auto", or a searcher such as archsearch.searchers.SMBO(), but '
+            f"got {got}"
+        )
+    return given
+
+
+def call_text(**described: Any) -> str:
+    """A searcher as Python would make it, from what `describe_searcher` gives.
+
+    >>> call_text(**{"class": "archsearch.searchers.evolution:Evolution", "population": 50, "sample": 10})
+    'Evolution(population=50, sample=10)'
+    """
+    kind = described.pop("class").rpartition(":")[2]
+    return f"{kind}({', '.join([f'{name}={value!r}' for name, value in described.items()])})"
 
 
 def has_rows(store: Store, table: str, study: int) -> bool:

@@ -105,8 +105,12 @@ class UsageError(ArchsearchError):
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The end of an error message about a name: ``; did you mean 'x'?``, or nothing when none is near.
 
-    >>> did_you_mean("randm", ["random", "exhaustive"])
-    "; did you mean 'random'?"
+    >>> did_you_mean("randm", ["random", "exhaustive"]), did_you_mean("NSGA-2", ["random", "nsga2"])
+    ("; did you mean 'random'?", "; did you mean 'nsga2'?")
     """
-    near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    near = difflib.get_close_matches(given, words, n=1, cutoff=0.6)
+    if not near:  # to difflib a capital is as far from its small letter as any other
+        by_small = {word.casefold(): word for word in reversed(words)}
+        near = [by_small[n] for n in difflib.get_close_matches(given.casefold(), list(by_small), n=1, cutoff=0.6)]
     return f"; did you mean {near[0]!r}?" if near else ""

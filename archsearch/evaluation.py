@@ -114,7 +114,7 @@ def measured(
             continue
         if name not in FREE_METRICS or arch is None:
             what = "objective" if name in objectives else "constrained metric"
-            hint = did_you_mean(name, metrics)
+            hint = did_you_mean(name, [*metrics, *FREE_METRICS])
             raise StudyError(f"evaluate returned {sorted(metrics)}, but the {what} {name!r} is not there{hint}")
         metrics[name] = as_number(name, getattr(arch, name))
     return metrics

@@ -251,6 +251,14 @@ class Record:
         with self.writing() as db:
             db.execute(ADD_EVENT, (self.study, now(), kind, message))
 
+    def reason(self) -> str:
+        """What the searcher said of itself as the study began; empty where it said nothing."""
+        rows = self.store.query(
+            "SELECT message FROM events WHERE study = :study AND kind = 'searcher' ORDER BY id DESC LIMIT 1",
+            {"study": self.study},
+        )
+        return str(rows[0]["message"]) if rows else ""
+
     def trials(self, where: str = "1", order: str = "number") -> list[TrialRecord]:
         """The trials, in the order of their numbers."""
         return list(self.each(where, order))

@@ -22,6 +22,7 @@ class StudyReport:
         constraints: bounds by metric.
         settings: of its study file in the latest run.
         trials: by number.
+        reason: what the searcher chose, and why; empty where it said nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StudyReport:
     seed: int
     settings: Mapping[str, Any]
     trials: Sequence[TrialRecord]
+    reason: str = ""
 
     @property
     def best(self) -> list[TrialRecord]:
@@ -91,6 +93,7 @@ def study_text(study: StudyReport) -> str:
         "objective": ", ".join(f"{direction} {name}" for name, direction in study.objectives.items()),
         "within": words(study.constraints),
         "searcher": f"{searcher_text(study.searcher)}, seed {study.seed}",
+        "chose": study.reason,
         "begun": f"{study.created[:19].replace('T', ' ')} UTC",
         "settings": pairs(study.settings),
         "trials": ", ".join(f"{number} {state}" for state, number in states.items()) or "none",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from archsearch.constraints import constrained, limits, nearest, parsed, violation
-from archsearch.definition import Definition, directions
+from archsearch.definition import MAX_SEED, Definition, directions, searcher_of
 from archsearch.driver import Driver
 from archsearch.enqueued import enqueue
-from archsearch.errors import StudyError, did_you_mean
+from archsearch.errors import AssignmentError, StudyError, did_you_mean
 from archsearch.evaluation import FREE_METRICS, Evaluator, measured
 from archsearch.executor import Executor, InlineExecutor
 from archsearch.interrupts import Interrupts
 from archsearch.job import Report
 from archsearch.loop import go_on
 from archsearch.record import Record
-from archsearch.searchers import by_name
 from archsearch.searchers.contract import Searcher
 from archsearch.searchers.pareto import undominated
 from archsearch.snapshot import Snapshot
@@ -54,7 +55,7 @@ class Study:
         evaluate: `evaluate(trial)` returns the objective's value, or a dict of metrics; it runs on a worker.
         objective: the metric to maximise, or direction by metric: `{"accuracy": "maximize", "parameters": "minimize"}`.
             `parameters` and `flops` follow from the architecture and need not be returned.
-        searcher: the search algorithm, or its name.
+        searcher: the search algorithm, or its name: "auto" chooses one that fits.
         store: the SQLite file of the record.
         name: the study's name in it.
         seed: of everything that the search draws.
@@ -87,8 +88,12 @@ class Study:
             raise StudyError(f"Study(evaluate): expected a function of a trial, but got {evaluate!r}")
         if not isinstance(name, str) or not name:
             raise StudyError(f"Study(name): expected a name, but got {name!r}")
-        if type(seed) is not int:
-            raise StudyError(f"Study(seed): expected an integer, but got {seed!r}")
+        if type(seed) is not int or not -MAX_SEED - 1 <= seed <= MAX_SEED:
+            raise StudyError(f"Study(seed): expected an integer of at most 64 bits, but got {seed!r}")
+        if not isinstance(store, str | os.PathLike):
+            raise StudyError(f"Study(store): expected the path of a file, but got {store!r}")
+        if storage is not None and not isinstance(storage, str | os.PathLike):
+            raise StudyError(f"Study(storage): expected a folder, but got {storage!r}")
         if storage is not None and "://" in str(storage):
             raise StudyError(f"Study(storage): expected a folder, but got the URL {str(storage)!r}")
         if type(reuse) is not bool:
@@ -97,7 +102,7 @@ class Study:
         self.space = constrained(space, self.constraints)
         self.evaluate = evaluate
         self.objectives = directions(objective)
-        self.searcher = by_name(searcher) if isinstance(searcher, str) else searcher
+        self.searcher = searcher_of(searcher)
         self.store = Path(store)
         self.name = name
         self.seed = seed
@@ -150,12 +155,20 @@ class Study:
             raise StudyError(f"workers: expected how many trials run at a time, but got {workers!r}")
         if self.evaluate is None:
             raise StudyError("this study has no evaluate function: give Study(evaluate=...) one, or use ask and tell")
+        if type(gpus_per_worker) not in (int, float) or not 0 <= gpus_per_worker < math.inf:
+            raise StudyError(
+                f"gpus_per_worker: expected a number of GPUs, such as 1 or 0.5, but got {gpus_per_worker!r}"
+            )
+        if type(lockstep) is not bool:
+            raise StudyError(f"lockstep: expected True or False, but got {lockstep!r}")
         limit = seconds(timeout)
         several = workers > 1 or gpus_per_worker > 0 or address is not None
         chosen = executor or ("ray" if several else "inline")
         if chosen not in ("ray", "inline"):
             known = ("ray", "inline")
-            raise StudyError(f"executor: expected 'ray' or 'inline', but got {chosen!r}{did_you_mean(chosen, known)}")
+            raise StudyError(
+                f"executor: expected 'ray' or 'inline', but got {chosen!r}{did_you_mean(str(chosen), known)}"
+            )
         if chosen == "inline" and several:
             raise StudyError(
                 "executor='inline' runs one trial at a time, in this process: workers= needs executor='ray'"
@@ -232,12 +245,16 @@ class Study:
 
         Raises:
             AssignmentError: one is no architecture of the space, or does not satisfy the constraints; none is enqueued.
+                Of several it says which, counted from 0.
             StudyError: the record has another study of this name.
         """
-        archs = [
-            self.space.architecture(given.assignment if isinstance(given, Architecture) else given)
-            for given in architectures
-        ]
+        archs = []
+        for i, given in enumerate(architectures):
+            try:
+                archs.append(self.space.architecture(given.assignment if isinstance(given, Architecture) else given))
+            except AssignmentError as error:
+                which = f"architecture {i}: " if len(architectures) > 1 else ""
+                raise AssignmentError(f"{which}{error}", error.path) from error
         if self._driver is not None:
             record = self._driver.record
             with record.store.transaction() as db:
@@ -316,6 +333,12 @@ class Study:
                 yield None if study is None else Record(store, study, self.space)
 
     @property
+    def reason(self) -> str:
+        """What the searcher "auto" chose, and why; empty before the first trial, and where nothing is chosen."""
+        with self.record() as record:
+            return "" if record is None else record.reason()
+
+    @property
     def trials(self) -> list[TrialRecord]:
         """Every trial, in the order of the numbers."""
         with self.record() as record:
@@ -336,10 +359,13 @@ class Study:
         with self.record() as record:
             best = None if record is None else record.best(objective)
         if best is None:
-            near = nearest(self.constraints, self.trials)
+            trials = self.trials
+            near = nearest(self.constraints, trials)
             if near:
                 raise StudyError(f"study {self.name!r} in {self.store}: {near}")
-            raise StudyError(f"no trial of study {self.name!r} in {self.store} is done")
+            failed = [trial for trial in trials if trial.state == "failed"]
+            why = f": {len(failed)} of {len(trials)} failed, the last with {failed[-1].message}" if failed else ""
+            raise StudyError(f"no trial of study {self.name!r} in {self.store} is done{why}")
         return best
 
     @property

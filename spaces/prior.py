@@ -27,7 +27,9 @@ def probabilities(prior: Any, options: Sequence[Any], what: str) -> tuple[float,
         known = {typed(option) for option in options}
         for option in prior:
             if not is_answer(option) or typed(option) not in known:
-                near = did_you_mean(str(option), [str(o) for o in options])
+                same = [o for o in options if str(o) == str(option)]  # of another type
+                words = [o for o in options if isinstance(o, str)]
+                near = f"; did you mean {same[0]!r}?" if same else did_you_mean(str(option), words)
                 raise SpaceError(f"{what}(prior=...) has a weight for {option!r}, but the options are {listed}{near}")
         by_option = {typed(option): weight for option, weight in prior.items()}
         weights = [by_option.get(typed(option), 1) for option in options]

@@ -263,7 +263,10 @@ class Space:
             f"{getattr(f, '__name__', repr(f))} (where[{i}]) {n / MAX_REFUSALS:.0%}"
             for i, (f, n) in enumerate(zip(self.where, refusals, strict=True))
         ]
-        raise Infeasible(f"where= refused {MAX_REFUSALS} architectures in a row: {', '.join(shares)}")
+        raise Infeasible(
+            f"where= refused {MAX_REFUSALS} architectures in a row: {', '.join(shares)}; allow more, or leave out of "
+            "the space what is never allowed"
+        )
 
     def allowed(self, arch: Architecture) -> bool:
         """Whether `where` allows an architecture."""

@@ -81,6 +81,10 @@ def test_flags_win_and_settings_merge(tmp_path: Path) -> None:
             "set:\n  A: 1\n  B: [2]\n",
             "run.yaml:3: set.B: expected a number, a string, true or false, but got [2] (a list)",
         ),
+        (
+            "seed: 9223372036854775808\n",
+            "run.yaml:1: seed: expected at most 9223372036854775807, but got 9223372036854775808 (a whole number)",
+        ),
         ("trials: 3\nseed: 1\ntrials: 4\n", "run.yaml:3: 'trials' is there already, in line 1"),
         ("timeout: soon\n", "run.yaml:1: timeout: expected seconds, or a duration like 90s, 30m or 2h, but got 'soon'"),
         ("- trials\n", "run.yaml:1: expected `key: value` lines, but got a list"),

@@ -61,13 +61,21 @@ def test_options_are_those_of_the_searcher(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ({"name": "evolution", "populatoin": 5}, "has no option 'populatoin'; did you mean 'population'?"),
         ({"name": "exhaustive", "x": 5}, "searcher 'exhaustive' has no option 'x'; it has none"),
-        ({"name": "evolution", "population": "many"}, "population: expected a valid integer, but got 'many'"),
-        ({"name": "evolution", "population": 5.5}, "population: expected a valid integer, but got 5.5"),
-        ({"name": "evolution", "population": True}, "population: expected a valid integer, but got True"),
+        ({"name": "evolution", "population": "many"}, "population: expected a whole number, but got 'many'"),
+        ({"name": "evolution", "population": 5.5}, "population: expected a whole number, but got 5.5"),
+        ({"name": "evolution", "population": True}, "population: expected a whole number, but got True"),
         ({"name": "evolution", "sample": 0}, "Evolution needs 1 <= sample <= population, but got sample=0"),
         ({"name": "random", "uniform": "decision"}, "uniform: expected 'decisions' or 'architectures'"),
         ({"name": "randm"}, "no searcher 'randm'; did you mean 'random'?"),
-        ({"population": 5}, "searcher: expected its name under `name`, but got None"),
+        ({"name": "smbo", "features": "flops"}, "features: expected a list, but got 'flops'"),
+        ({"name": "smbo", "features": ["flops", 3]}, "features[1]: expected a string, but got 3"),
+        ({"name": "mcts", "bisection": "yes"}, "bisection: expected true or false, but got 'yes'"),
+        ({"name": "mcts", "exploration": "high"}, "exploration: expected a number, but got 'high'"),
+        (
+            {"population": 5},
+            "expected its name under `name`, as in {name: evolution, population: 50}, but there is none",
+        ),
+        ({"name": 5}, "expected its name under `name`, as in {name: evolution, population: 50}, but got 5"),
     ],
 )
 def test_what_is_wrong_with_an_option(given: dict[str, Any], said: str) -> None:
@@ -130,7 +138,7 @@ class ExplainingSearch:
 
 
 def test_a_search_gives_its_reason(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    """In the record once, where the study begins; on the command line in every run; in Python not at all."""
+    """In the record once, where the study begins; on the command line in every run; in Python where it is asked for."""
     monkeypatch.chdir(tmp_path)
     space = Space({"n": Integer(1, 1000)})
     for trials in (1, 2):
@@ -139,6 +147,14 @@ def test_a_search_gives_its_reason(tmp_path: Path, monkeypatch: Any, capsys: Any
         events = connection.execute("SELECT kind, message FROM events").fetchall()
     assert events == [("searcher", "random search: 1000 architectures")]
     assert capsys.readouterr() == ("", "")
+    study = Study(space, searcher=Explaining(), name="python")
+    assert study.reason == "random search: 1000 architectures"
+    assert study.ask() is not None
+    assert study.reason == "random search: 1000 architectures"
+    study.close()
+    assert Study(space, name="another").reason == ""
+    assert main(["show", "python"]) == 0
+    assert "\nchose:     random search: 1000 architectures\n" in capsys.readouterr().out
     text = FILE + "\nfrom test_options import Explaining\nsearcher = Explaining()\n"
     (tmp_path / "tiny.py").write_text(text, encoding="utf-8")
     assert main(["run", "tiny.py", "--trials", "1"]) == 0

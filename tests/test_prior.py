@@ -316,6 +316,7 @@ ANYTHING: dict[str, Any] = {"text": ["1", 1], "number": 0.5, "word": "ab", "list
         (lambda: Choice(["a", "b"], prior=ANYTHING["word"]), "a list of weights"),
         (lambda: Choice({"conv": None, "pool": None}, prior={"cnv": 3}), "weight for 'cnv', .*; did you mean 'conv'"),
         (lambda: Choice([1, 2], prior={1.0: 3}), "weight for 1.0, but the options are"),
+        (lambda: Choice([1, 2], prior={"2": 3}), r"weight for '2', but the options are \[1, 2\]; did you mean 2\?"),
         (lambda: Choice([1, 2], prior={(): 3, None: 1}), r"weight for \(\), but the options are"),
         (lambda: Boolean(prior=1), "the probability of True, more than 0 and less than 1, but got 1"),
         (lambda: Boolean(prior=True), "but got True"),

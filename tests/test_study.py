@@ -20,6 +20,7 @@ import torch
 
 from archsearch import nn
 from archsearch.errors import StudyError, StudyLocked, UsageError
+from archsearch.searchers.evolution import Evolution
 from archsearch.snapshot import Snapshot
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Real, Sequential
 from archsearch.spaces.space import Space
@@ -322,8 +323,15 @@ def test_studies_of_other_names_are_free(store: Path) -> None:
     ("changed", "said"),
     [
         ({"seed": 1}, "was begun with seed 0, and is now given 1"),
-        ({"objective": {"accuracy": "minimize"}}, "was begun with objectives"),
-        ({"searcher": "exhaustive"}, "was begun with searcher"),
+        (
+            {"objective": {"accuracy": "minimize"}},
+            "was begun with objectives maximize accuracy, and is now given minimize accuracy",
+        ),
+        ({"constraints": {"n": "<= 3"}}, r"was begun with constraints \(none\), and is now given n <= 3"),
+        (
+            {"searcher": Evolution(population=12)},
+            r"searcher Random\(uniform='decisions'\), and is now given Evolution\(population=12, sample=10\); give it",
+        ),
     ],
 )
 def test_another_definition_is_refused(store: Path, changed: dict[str, Any], said: str) -> None:
@@ -340,11 +348,22 @@ def test_another_definition_is_refused(store: Path, changed: dict[str, Any], sai
         (lambda: Study(SPACE, objective={}), StudyError, "expected a metric"),
         (lambda: Study(SPACE, objective={"a": "maximise"}), StudyError, "did you mean 'maximize'"),
         (lambda: Study(SPACE, searcher="randm"), UsageError, "did you mean 'random'"),
+        (lambda: Study(SPACE, objective={"a": ["maximize"]}), StudyError, r"objective 'a': .*got \['maximize'\]"),  # type: ignore[dict-item]
+        (lambda: Study(SPACE, searcher="MCTS"), UsageError, "did you mean 'mcts'"),
+        (lambda: Study(SPACE, searcher=Evolution), StudyError, r"the class Evolution; did you mean Evolution\(\)"),  # type: ignore[arg-type]
+        (lambda: Study(SPACE, searcher={"name": "mcts"}), StudyError, r'name such as "auto".*got {.name.: .mcts.}'),  # type: ignore[arg-type]
+        (lambda: Study(SPACE, seed=2**63), StudyError, "at most 64 bits, but got 9223372036854775808"),
+        (lambda: Study(SPACE, store=5), StudyError, "the path of a file, but got 5"),  # type: ignore[arg-type]
+        (lambda: Study(SPACE, storage=5), StudyError, "a folder, but got 5"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, storage="s3://bucket"), StudyError, "the URL"),
         (lambda: Study(SPACE, value_of).run(trials=-1), StudyError, "trials: expected"),
         (lambda: Study(SPACE, value_of).run(trials=1, workers=0), StudyError, "workers: expected"),
         (lambda: Study(SPACE, value_of).run(trials=1, executor="rya"), StudyError, "did you mean 'ray'"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, value_of).run(trials=1, workers=2, executor="inline"), StudyError, "one trial at a time"),
+        (lambda: Study(SPACE, value_of).run(trials=1, executor=3), StudyError, "'ray' or 'inline', but got 3"),  # type: ignore[arg-type]
+        (lambda: Study(SPACE, value_of).run(trials=1, gpus_per_worker="1"), StudyError, "of GPUs.*got '1'"),  # type: ignore[arg-type]
+        (lambda: Study(SPACE, value_of).run(trials=1, gpus_per_worker=-1), StudyError, "of GPUs.*got -1"),
+        (lambda: Study(SPACE, value_of).run(trials=1, lockstep="no"), StudyError, "True or False, but got 'no'"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, value_of).run(trials=1, timeout="soon"), UsageError, "timeout"),
     ],
 )
@@ -353,6 +372,31 @@ def test_wrong_arguments(make: Any, error: type[Exception], said: str, tmp_path:
     with pytest.raises(error, match=said):
         make()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_searcher_of_the_same_name_is_told_apart(store: Path) -> None:
+    own = type("Evolution", (Evolution,), {"__module__": "mine"})
+    Study(SPACE, value_of, searcher=Evolution(), store=store).run(trials=1)
+    with pytest.raises(StudyError, match=r"archsearch.searchers.evolution:Evolution.* now given .*mine:Evolution"):
+        Study(SPACE, value_of, searcher=own(), store=store).run(trials=2)
+
+
+def test_what_failed_is_said_where_nothing_is_done(store: Path) -> None:
+    def evaluate(trial: Trial) -> float:
+        return {"acc": 1.0}["accuracy"]
+
+    study = Study(SPACE, evaluate, store=store)
+    with pytest.raises(StudyError, match=r"no trial of study 'study' in .* is done$"):
+        _ = study.best
+    study.run(trials=3)
+    with pytest.raises(StudyError, match="is done: 3 of 3 failed, the last with KeyError: 'accuracy'"):
+        _ = study.best
+
+
+def test_a_free_metric_misspelt_is_said(store: Path) -> None:
+    study = Study(SPACE, lambda trial: {"accuracy": 0.5}, store=store, constraints={"params": "<= 3"})
+    study.run(trials=1)
+    assert "metric 'params' is not there; did you mean 'parameters'?" in str(study.trials[0].message)
 
 
 def test_a_timeout_ends_a_trial_in_this_process(store: Path) -> None:

@@ -162,6 +162,7 @@ def test_what_is_no_architecture_is_refused_at_once(store: Path, given: Any, sai
     with pytest.raises(AssignmentError) as raised:
         study.enqueue(FIRST, given)
     assert said in str(raised.value)
+    assert str(raised.value).startswith("architecture 1: ")
     study.run(trials=1)
     assert queued(study) == [False]
 
