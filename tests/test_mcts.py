@@ -108,30 +108,6 @@ def test_a_trial_that_breaks_a_limit_is_worse_than_any_that_does_not() -> None:
     assert sum([width > 20 for width in free]) >= 22
 
 
-def test_it_does_not_settle_on_what_keeps_a_limit_and_is_poor() -> None:
-    """Of the middle size only short ones keep the limit, and where all that keeps it is small, long ones are best."""
-    layers = {f"x{i}": Choice([1, 2, 3]) for i in range(6)}
-    space = Space({"size": Choice([1, 2, 4]), "length": Choice([3, 4, 5]), **layers})
-
-    def found(seed: int) -> bool:
-        search = MCTS().start(Problem(space, {"score": "maximize"}, seed=seed, constraints={"time": Limit(maximum=8.0)}))
-        sizes = []
-        for number in range(30):
-            # Begin with long ones alone.
-            a = {"size": [1, 2, 4][number % 3], "length": 5, **dict.fromkeys(layers, 1 + number % 2)}
-            if number >= 6:
-                proposal = search.ask(number, [])
-                assert proposal is not None
-                a = dict(proposal.assignment)
-            value = {"score": 10.0 * a["size"] + a["length"] + 0.1 * sum([a[x] for x in layers])}
-            time = float(a["size"] * a["length"])
-            search.tell(Told(number, a, "done", value, {**value, "time": time}, 0.0))
-            sizes += [a["size"]] if time <= 8 else []
-        return 2 in sizes
-
-    assert sum([found(seed) for seed in range(20)]) >= 19
-
-
 @pytest.mark.parametrize("searcher", [MCTS(rollouts="random"), MCTS()])
 def test_what_is_under_way_is_left_for_others(searcher: MCTS) -> None:
     """Virtual losses: asked again with its own last proposals under way, it goes elsewhere, and comes back after."""
