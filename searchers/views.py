@@ -17,6 +17,9 @@ from archsearch.spaces.space import Space
 # apart. What each adds by itself can be, so then there is a view of effects.
 MAX_WEIGHTS = 128
 
+# So many architectures have the counts of their labels remembered.
+MAX_COUNTED = 4_096
+
 Feature = Callable[[Architecture], float]
 
 
@@ -56,6 +59,7 @@ class Views:
             self.views.append(View("copies", layout.bag_template, np.zeros(layout.num_templates, np.intp)))
         self.graphs = graph_parts(space)
         if self.graphs:
+            self.counted: dict[str, list[tuple[int, int]]] = {}
             self.labels = self.known_labels(archs)
             depth = np.array([depth for _, (depth, _) in self.labels], dtype=np.intp)
             self.views.append(View("graphs", depth, np.zeros(DEPTH + 1, np.intp)))
@@ -74,12 +78,26 @@ class Views:
     def label_counts(self, archs: Sequence[Architecture]) -> Array:
         rows = np.zeros((len(archs), len(self.labels)))
         for row, arch in zip(rows, archs, strict=True):
-            for i, graph in enumerate(self.graphs):
-                for label, n in graph.labels(arch).items():
-                    column = self.labels.get((i, label))
-                    if column is not None:
-                        row[column] = n
+            for column, n in self.counts_of(arch):
+                row[column] = n
         return rows
+
+    def counts_of(self, arch: Architecture) -> list[tuple[int, int]]:
+        """The columns of the labels of an architecture, and how often it has each.
+
+        Remembered for the latest: the neighbours of the best are candidates at every ask.
+        """
+        counts = self.counted.get(arch.id)
+        if counts is None:
+            if len(self.counted) >= MAX_COUNTED:
+                self.counted.clear()
+            counts = self.counted[arch.id] = [
+                (self.labels[i, label], n)
+                for i, graph in enumerate(self.graphs)
+                for label, n in graph.labels(arch).items()
+                if (i, label) in self.labels
+            ]
+        return counts
 
     def scale_features(self, archs: Sequence[Architecture]) -> None:
         numbers = self.numbers(archs)
