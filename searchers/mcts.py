@@ -18,7 +18,8 @@ from archsearch.errors import EndlessSpace, UsageError, did_you_mean
 from archsearch.searchers.answers import AnswerStatistics, ScoredAnswers
 from archsearch.searchers.bisection import Scale, scale_of
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
-from archsearch.searchers.outcomes import Outcome, outcome_of, places_at_limits
+from archsearch.searchers.near_limits import places_near_limits
+from archsearch.searchers.outcomes import Outcome, outcome_of
 from archsearch.searchers.random import Random
 from archsearch.searchers.rollouts import CALMING, STRENGTH, follow, shares
 from archsearch.searchers.surrogate_rollouts import RankedRollouts
@@ -217,7 +218,7 @@ class MCTSSearch:
     def evaluate(self) -> Statistics:
         """The statistics of what was told; remembered until the next tell."""
         if self.statistics is None:
-            scores = np.array(savage_scores(places_at_limits(self.outcomes)))
+            scores = np.array(savage_scores(places_near_limits(self.outcomes)))
             counts, sums = self.tree.tally.sums(scores)
             self.statistics = Statistics(counts, sums, self.answers.under(scores), float(scores.min()))
         return self.statistics
