@@ -274,6 +274,8 @@ class Study:
         Raises:
             StudyError: the trial is not running, or an objective is missing.
         """
+        if not isinstance(trial, Trial):
+            raise StudyError(f"tell(trial): expected a trial that ask gave, but got {trial!r}")
         driver = self.driver()
         if trial.number not in driver.running:
             raise StudyError(f"trial {trial.number} of study {self.name!r} is not running; was it told before?")

@@ -53,7 +53,10 @@ class Auto:
             return [SMBO(), MCTS()], (
                 f"smbo and mcts by turns: {about}; the model alone leaves out decisions that it takes for unimportant"
             )
-        return [SMBO()], f"smbo: {about}; a Gaussian process over decisions, and forests beyond 1,500 trials"
+        model = "a Gaussian process over decisions, and forests beyond 1,500 trials"
+        if len(problem.objectives) > 1:
+            return [SMBO()], f"smbo: {about}; it takes several, by expected hypervolume improvement under {model}"
+        return [SMBO()], f"smbo: {about}; within 200 trials the best here on most of the measured tasks ({model})"
 
 
 class AutoSearch:

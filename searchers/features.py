@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 from archsearch.errors import UsageError, did_you_mean
@@ -18,7 +19,7 @@ class Feature:
     """A named number of architectures, remembered by their ids; nan where there is none.
 
     A function that raises, or gives what is not a finite number, has no number for that architecture: a network
-    that cannot be built or scored is no reason to stop a search.
+    that cannot be built or scored is no reason to stop a search. The first time that it raises is a warning.
 
     Attributes:
         name: "parameters", "flops" or "module:function".
@@ -28,6 +29,7 @@ class Feature:
         self.name = name
         self.function = function
         self.known: dict[str, float] = {}
+        self.has_warned = False
 
     def __call__(self, arch: Architecture) -> float:
         number = self.known.get(arch.id)
@@ -40,7 +42,14 @@ class Feature:
     def computed(self, arch: Architecture) -> float:
         try:
             number = float(self.function(arch))
-        except Exception:
+        except Exception as error:
+            if not self.has_warned:
+                self.has_warned = True
+                warnings.warn(
+                    f"feature {self.name!r} has no number for architecture {arch.id}, as it raises "
+                    f"{type(error).__name__}: {error}; a model takes such architectures to have none",
+                    stacklevel=2,
+                )
             return math.nan
         return number if math.isfinite(number) else math.nan
 

@@ -356,6 +356,7 @@ def test_another_definition_is_refused(store: Path, changed: dict[str, Any], sai
         (lambda: Study(SPACE, store=5), StudyError, "the path of a file, but got 5"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, storage=5), StudyError, "a folder, but got 5"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, storage="s3://bucket"), StudyError, "the URL"),
+        (lambda: Study(SPACE).tell(0, 1.0), StudyError, "a trial that ask gave, but got 0"),  # type: ignore[arg-type]
         (lambda: Study(SPACE, value_of).run(trials=-1), StudyError, "trials: expected"),
         (lambda: Study(SPACE, value_of).run(trials=1, workers=0), StudyError, "workers: expected"),
         (lambda: Study(SPACE, value_of).run(trials=1, executor="rya"), StudyError, "did you mean 'ray'"),  # type: ignore[arg-type]
