@@ -10,6 +10,8 @@ import random
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
 from skopt.learning import ExtraTreesRegressor
 
 from archsearch.searchers.kernel import Array
@@ -17,6 +19,8 @@ from archsearch.searchers.surrogate import Points, Posterior
 from archsearch.searchers.views import Feature
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.space import Space
+
+Leaves = npt.NDArray[np.int64]
 
 NUM_TREES = 30
 # With more columns than this each split looks at the root of their number: ten times as fast.
@@ -56,19 +60,84 @@ class ForestSurrogate:
         """Nothing."""
 
     def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
-        return ForestPosterior(self.forests, targets)
+        return ForestPosterior(self.forests, targets, self.points(waiting)[0] if waiting else None)
 
 
 class ForestPosterior:
-    """See `Posterior`; it follows the trials too closely to smooth them, and takes no note of what is under way."""
+    """See `Posterior`; it follows the trials too closely to smooth them.
 
-    def __init__(self, forests: Sequence[ExtraTreesRegressor], targets: Array) -> None:
+    Two architectures are as near as the share of trees that have them in one leaf (Breiman, 2001). That is a kernel
+    (Davies and Ghahramani, 2014, arXiv:1402.4293), so what is under way takes as much of the variance as it would in a
+    Gaussian process with it. The trees stay as they are: to grow new ones would take longer than an ask.
+
+    Args:
+        forests: one for each target.
+        targets: a row for each trial.
+        waiting: the rows of what is under way, if anything is.
+    """
+
+    def __init__(self, forests: Sequence[ExtraTreesRegressor], targets: Array, waiting: Array | None) -> None:
         self.forests = forests
         self.smoothed = targets
+        self.believed = targets[:0]
+        self.known: list[Known] | None = None
+        if waiting is not None:
+            leaves = [leaves_of(forest, waiting) for forest in forests]
+            self.believed = np.column_stack([by_leaves(*each)[0] for each in zip(forests, leaves, strict=True)])
+            self.known = [Known(each) for each in leaves]
 
     def draws(self, number: int, rng: random.Random) -> list[Architecture]:
         return []
 
     def predict(self, points: Points) -> tuple[Array, Array]:
-        each = [forest.predict(points[0], return_std=True) for forest in self.forests]
-        return np.column_stack([mean for mean, _ in each]), np.column_stack([std for _, std in each])
+        leaves = [leaves_of(forest, points[0]) for forest in self.forests]
+        each = [by_leaves(*of_target) for of_target in zip(self.forests, leaves, strict=True)]
+        mean, std = np.column_stack([mean for mean, _ in each]), np.column_stack([std for _, std in each])
+        if self.known is not None:
+            left = np.column_stack([known.left(those) for known, those in zip(self.known, leaves, strict=True)])
+            std = np.sqrt(np.maximum(std * std * left, MIN_VARIANCE))
+        return mean, std
+
+
+def leaves_of(forest: ExtraTreesRegressor, rows: Array) -> Leaves:
+    """The leaf of each row in each tree, shape (rows, trees)."""
+    single = rows.astype(np.float32)
+    leaves: Leaves = np.column_stack([tree.tree_.apply(single) for tree in forest.estimators_])
+    return leaves
+
+
+def by_leaves(forest: ExtraTreesRegressor, leaves: Leaves) -> tuple[Array, Array]:
+    """`forest.predict(rows, return_std=True)` of what is in these leaves, to the last bit, in a third of the time."""
+    mean, square = np.zeros(len(leaves)), np.zeros(len(leaves))
+    for tree, at in zip(forest.estimators_, leaves.T, strict=True):
+        found = tree.tree_.value[:, 0, 0].take(at)
+        mean += found
+        square += np.maximum(tree.tree_.impurity.take(at), forest.min_variance) + found * found
+    mean /= len(forest.estimators_)
+    square /= len(forest.estimators_)
+    return mean, np.sqrt(np.maximum(square - mean * mean, 0.0))
+
+
+class Known:
+    """What is under way, by the leaves that it is in: shape (waiting, trees)."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self.leaves = leaves
+        square = nearness(leaves, leaves)
+        square[np.diag_indices(len(square))] += MIN_VARIANCE
+        self.factor = cho_factor(square, lower=True, check_finite=False)
+
+    def left(self, leaves: Leaves) -> Array:
+        """The share of their variance that is left to others, by the leaves that these are in."""
+        cross = nearness(self.leaves, leaves)
+        explained: Array = np.einsum("ij,ij->j", cross, cho_solve(self.factor, cross, check_finite=False))
+        return 1.0 - explained
+
+
+def nearness(a: Leaves, b: Leaves) -> Array:
+    """The share of trees in which two are in one leaf, shape (len(a), len(b))."""
+    near = np.zeros((len(a), len(b)))
+    for of_a, of_b in zip(a.T, b.T, strict=True):
+        near += of_a[:, None] == of_b
+    near /= a.shape[1]
+    return near

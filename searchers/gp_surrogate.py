@@ -61,9 +61,7 @@ class GPSurrogate:
 
 
 class GPPosterior:
-    """See `Posterior`; what is under way is taken to come out as the mean says (the kriging believer of Ginsbourger, Le
-    Riche and Carraro, 2010), which leaves nothing to gain near it.
-    """
+    """See `Posterior`; what is under way is an observation like another."""
 
     def __init__(
         self,
@@ -78,12 +76,14 @@ class GPPosterior:
         self.processes = list(processes)
         self.weights = []
         self.smoothed = targets.copy()
+        self.believed = np.zeros((len(waiting[0]) if waiting is not None else 0, targets.shape[1]))
         for j, process in enumerate(processes):
             y = targets[used, j] - self.centre[j]
             weights = process.weights(y)
             self.smoothed[used, j] -= process.kernel.noise * weights
             if waiting is not None:
                 lies, _ = process.predict(waiting, weights)
+                self.believed[:, j] = lies + self.centre[j]
                 self.processes[j] = process.extended(waiting)
                 weights = self.processes[j].weights(np.append(y, lies))
             self.weights.append(weights)

@@ -13,6 +13,7 @@ from archsearch.searchers.contract import Pending, Problem, Proposal, Search, To
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
+from archsearch.searchers.variation import mutated
 from archsearch.spaces.architecture import Architecture, answers_id
 
 # Neighbours are looked at so many at a time; where there are no more, these are all.
@@ -29,6 +30,9 @@ class LocalSearch:
 
     A climb goes to the first neighbour, an architecture that differs in one decision, that is better. Where none is, it
     goes on from neighbours that were as good, and then a new climb begins from fresh architectures at random.
+
+    More workers than there are neighbours try neighbours of neighbours; one that is better is gone to, too. A climb
+    that waits in vain for its last neighbours is given up.
 
     Attributes:
         starts: how many architectures are drawn for a climb; it begins at the best of them.
@@ -52,6 +56,7 @@ class Climbs:
         self.starts = searcher.starts
         self.random = Random().start(problem)
         self.tried = Tried()
+        self.num_told = self.latest = 0
         self.begin_climb()
 
     def begin_climb(self) -> None:
@@ -59,20 +64,33 @@ class Climbs:
         self.incumbent: Outcome | None = None
         self.plateau: deque[Outcome] = deque()
         self.num_equal = 0
+        self.num_beside = 0
 
     def ask(self, number: int, pending: Sequence[Pending]) -> Proposal | None:
         if self.incumbent is not None:
+            rng = stream(self.problem.seed, number)
             under_way = {answers_id(trial.assignment) for trial in pending}
-            new = [arch for arch in self.neighbors() if arch.id not in self.tried and arch.id not in under_way]
+            neighbors = self.neighbors()
+            new = [arch for arch in neighbors if arch.id not in self.tried and arch.id not in under_way]
             if new:
-                arch = new[int(stream(self.problem.seed, number).random() * len(new))]
+                arch = new[int(rng.random() * len(new))]
                 return Proposal(arch.assignment, note={"neighbor": self.incumbent.number})
+            waited_for = [arch for arch in neighbors if arch.id in under_way]
+            near = waited_for[int(rng.random() * len(waited_for))]  # some are, or the climb would have gone on
+            beyond = mutated(near, lambda id: id in self.tried or id in under_way, rng)
+            if beyond is not None:
+                return Proposal(beyond.assignment, note={"beyond": self.incumbent.number})
         return self.random.ask(number, pending)
 
     def tell(self, told: Told) -> None:
         self.random.tell(told)
-        self.tried.add(answers_id(told.assignment))
+        id = answers_id(told.assignment)
+        self.tried.add(id)
+        self.num_told += 1
+        self.latest = max(self.latest, told.number)
         outcome = outcome_of(told, self.problem)
+        if self.incumbent is not None:
+            self.num_beside = 0 if any([arch.id == id for arch in self.neighbors()]) else self.num_beside + 1
         if self.incumbent is None:
             self.drawn.append(outcome)
             best = min(self.drawn, key=lambda drawn: drawn.place)
@@ -85,11 +103,23 @@ class Climbs:
         elif outcome.place == self.incumbent.place and self.num_equal < MAX_PLATEAU:
             self.plateau.append(outcome)
             self.num_equal += 1
-        while self.incumbent is not None and all([arch.id in self.tried for arch in self.neighbors()]):
+        while self.incumbent is not None and (
+            self.waits_in_vain() or all([arch.id in self.tried for arch in self.neighbors()])
+        ):
             self.go_on()
+
+    def waits_in_vain(self) -> bool:
+        """Whether no neighbour has ended for long, so that those left are with workers that are slow or hang.
+
+        As many as are under way, at the least by their numbers, and may have begun before the climb came here, have
+        ended since, and as many again as a new climb begins with.
+        """
+        under_way = self.latest + 1 - self.num_told
+        return under_way > 0 and self.num_beside >= under_way + self.starts
 
     def move_to(self, outcome: Outcome) -> None:
         self.incumbent = outcome
+        self.num_beside = 0
         self.arch = self.space.architecture(outcome.assignment)
         decisions = self.space.live(self.arch).values()
         changes = sum([COMPLETIONS if d.options is None else d.size - 1 for d in decisions])
@@ -98,7 +128,8 @@ class Climbs:
         self.found: list[Architecture] | None = None
 
     def go_on(self) -> None:
-        """None of these neighbours is better: look at others, or start from an equal one, or anew."""
+        """None of these neighbours is better, or ends: look at others, or start from an equal one, or anew."""
+        self.num_beside = 0
         self.block += 1
         self.found = None
         if self.block >= self.num_blocks:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.linear_model import BayesianRidge
 
 from archsearch.searchers.embedding import template_of
@@ -67,19 +68,54 @@ class NgramSurrogate:
         """Nothing."""
 
     def posterior(self, targets: Array, waiting: Sequence[Architecture]) -> Posterior:
-        return NgramPosterior(self.models, targets)
+        return NgramPosterior(self.models, targets, self.points(waiting)[0] if waiting else None)
 
 
 class NgramPosterior:
-    """See `Posterior`; it takes no note of what is under way."""
+    """See `Posterior`; what is under way is an observation like another, under the ridge and noise that were fitted.
 
-    def __init__(self, models: Sequence[BayesianRidge], targets: Array) -> None:
+    Args:
+        models: one for each target.
+        targets: a row for each trial.
+        waiting: the rows of what is under way, if anything is.
+    """
+
+    def __init__(self, models: Sequence[BayesianRidge], targets: Array, waiting: Array | None) -> None:
         self.models = models
         self.smoothed = targets
+        self.believed = targets[:0]
+        self.known: list[Known] | None = None
+        if waiting is not None:
+            self.believed = np.column_stack([model.predict(waiting) for model in models])
+            self.known = [Known(model, waiting) for model in models]
 
     def draws(self, number: int, rng: random.Random) -> list[Architecture]:
         return []
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         each = [model.predict(points[0], return_std=True) for model in self.models]
-        return np.column_stack([mean for mean, _ in each]), np.column_stack([std for _, std in each])
+        mean, std = np.column_stack([mean for mean, _ in each]), np.column_stack([std for _, std in each])
+        if self.known is not None:
+            std = np.sqrt(std * std - np.column_stack([known.explained(points[0]) for known in self.known]))
+        return mean, std
+
+
+class Known:
+    """What is under way, to a model: with its rows W and the covariance S of the weights, these are known better by
+
+    S W' (W S W' + noise)^-1 W S  (Rasmussen and Williams, 2006, section 2.1).
+    """
+
+    def __init__(self, model: BayesianRidge, waiting: Array) -> None:
+        self.centre = model.X_offset_
+        rows = waiting - self.centre
+        self.weighed: Array = model.sigma_ @ rows.T
+        square = rows @ self.weighed
+        square[np.diag_indices(len(square))] += 1.0 / model.alpha_
+        self.factor = cho_factor(square, lower=True, check_finite=False)
+
+    def explained(self, rows: Array) -> Array:
+        """The variance of each of the rows that it takes away."""
+        cross = (rows - self.centre) @ self.weighed
+        explained: Array = np.einsum("ij,ji->i", cross, cho_solve(self.factor, cross.T, check_finite=False))
+        return explained

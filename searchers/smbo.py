@@ -119,7 +119,7 @@ class SMBOSearch:
     def promise(self, posterior: Posterior) -> Score:
         """How much architectures promise: the acquisition, and what is left of the priors."""
         surrogate = self.fitted()
-        acquisition = Acquisition(self.outcomes, targets_of(self.outcomes), posterior.smoothed)
+        acquisition = Acquisition(self.outcomes, targets_of(self.outcomes), posterior.smoothed, posterior.believed)
         weight = self.searcher.prior_weight / len(self.outcomes)
 
         def score(archs: Sequence[Architecture]) -> Array:

@@ -19,11 +19,16 @@ Points = list[Array]
 class Posterior(Protocol):
     """A surrogate under certain targets.
 
+    What is under way is taken to come out as predicted (the kriging believer of Ginsbourger, Le Riche and Carraro,
+    2010): the mean stays as it is, and less is left to learn near it.
+
     Attributes:
         smoothed: what it makes of the targets of the trials themselves, shape (trials, targets).
+        believed: the mean at what is under way, shape (waiting, targets).
     """
 
     smoothed: Array
+    believed: Array
 
     def draws(self, number: int, rng: random.Random) -> list[Architecture]:
         """About so many architectures that it is likely to make much of; none where it has no way to draw them."""
@@ -50,6 +55,6 @@ class Surrogate(Protocol):
 
         Args:
             targets: of all trials so far, shape (trials, targets).
-            waiting: trials without an outcome, which are taken to come out as predicted.
+            waiting: trials without an outcome.
         """
         ...

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_ndtr
 
 from archsearch.searchers.acquisition import Array, log_expected_improvement
@@ -62,13 +63,16 @@ class Acquisition:
         outcomes: what was told.
         targets: their rows (`targets_of`).
         smoothed: what the surrogate makes of those rows, without noise.
+        believed: what it makes of trials under way: what it takes for feasible is to be improved upon, too.
     """
 
-    def __init__(self, outcomes: Sequence[Outcome], targets: Array, smoothed: Array) -> None:
+    def __init__(self, outcomes: Sequence[Outcome], targets: Array, smoothed: Array, believed: Array) -> None:
         self.num_losses = max([len(outcome.losses) for outcome in outcomes], default=0) or 1
         self.thresholds = thresholds_of(outcomes, targets)
         feasible = [i for i, outcome in enumerate(outcomes) if outcome.feasible]
         losses = smoothed[feasible, : self.num_losses] if feasible else smoothed[:0, : self.num_losses]
+        if feasible:
+            losses = np.concatenate([losses, believed[self.within(believed), : self.num_losses]])
         points = [tuple(row) for row in losses.tolist()]
         if self.num_losses == 1:
             self.front = points and [min(points)]
@@ -79,6 +83,14 @@ class Acquisition:
             front = np.array(self.front)
             corner = front.max(axis=0) + 0.1 * (np.ptp(front, axis=0) + 1.0)
         self.reference = tuple(corner.tolist())
+
+    def within(self, believed: Array) -> npt.NDArray[np.bool_]:
+        """Which of these rows keep every limit."""
+        kept = np.ones(len(believed), bool)
+        for j, threshold in enumerate(self.thresholds, self.num_losses):
+            if threshold is not None:
+                kept &= believed[:, j] <= threshold
+        return kept
 
     def __call__(self, mean: Array, std: Array) -> Array:
         """Of each candidate, whose targets were predicted: shape (candidates, targets)."""
