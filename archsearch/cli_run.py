@@ -196,14 +196,16 @@ def summary(study: Study, trials: Sequence[TrialRecord]) -> str:
 
 
 def failures(study: Study, trials: Sequence[TrialRecord]) -> str:
-    """Which trials failed, of what, and how to see more; empty where none did."""
+    """Which trials failed, of what, how to see more, and how to go on if all did; empty where none did."""
     failed = [trial for trial in trials if trial.state == "failed"]
     if not failed:
         return ""
     last = failed[-1]
     counts = ", ".join(f"{number} {kind}" for kind, number in Counter(trial.kind for trial in failed).items())
     look = shlex.join(["archsearch", "show", study.name, "--store", str(study.store), "--trial", str(last.number)])
-    return f"{len(failed)} of {len(trials)} trials failed ({counts}), the last with {last.message}; see: {look}"
+    new = "; once that is mended give another --name, as this study tries none of them again"
+    what = f"the last with {last.message}{new if len(failed) == len(trials) else ''}"
+    return f"{len(failed)} of {len(trials)} trials failed ({counts}), {what}; see: {look}"
 
 
 def again(arguments: argparse.Namespace) -> str:

@@ -191,6 +191,7 @@ def test_an_error_of_evaluate_is_a_trial_that_failed(folder: Path, capsys: pytes
     assert "Traceback" not in out + err
     assert err.splitlines()[-1] == (
         "archsearch: 2 of 2 trials failed (2 exception), the last with ZeroDivisionError: division by zero; "
+        "once that is mended give another --name, as this study tries none of them again; "
         "see: archsearch show bad --store runs.db --trial 1"
     )
     assert main(["show", "bad", "--trial", "1"]) == 0
