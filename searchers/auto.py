@@ -14,7 +14,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import ArchsearchError, EndlessSpace
+from archsearch.errors import ArchsearchError, EndlessSpace, Infeasible
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Searcher, Told
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.mcts import MCTS
@@ -97,12 +97,20 @@ def size_of(space: Space) -> float:
 
 
 def mean_decisions(space: Space) -> float:
-    """How many decisions an architecture has, by a few draws; those of a grammar that do not end count as the most."""
+    """How many decisions an architecture has, by a few draws; those of a grammar that do not end count as the most.
+
+    Raises:
+        Infeasible: constraints refuse the first.
+    """
     rng = random.Random(0)
-    counts = []
+    counts: list[int] = []
     for _ in range(DRAWS):
         try:
             counts.append(len(space.sample(rng).answers))
         except EndlessSpace:
             continue
+        except Infeasible:  # it took thousands of attempts, and so would others
+            if not counts:
+                raise
+            break
     return sum(counts) / len(counts) if counts else float(space.max_decisions)

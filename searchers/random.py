@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import EndlessSpace, SizeTooHard, SpaceError, UsageError
+from archsearch.errors import EndlessSpace, Infeasible, SizeTooHard, SpaceError, UsageError
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture, answers_id
@@ -17,6 +17,8 @@ from archsearch.spaces.uniform import Uniform, check_uniform
 # some draws for each architecture that was tried.
 MAX_REDRAWS = 1_000
 DRAWS_PER_TRIED = 10
+# So many draws that constraints refuse, each after thousands of attempts, are taken to mean that nothing is left.
+MAX_REFUSED = 10
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,16 @@ class RandomSearch:
 
     def drawn(self, rng: random.Random, under_way: set[str], draws: int) -> Architecture | None:
         """The first of so many draws that is new."""
+        refused = 0
         for _ in range(draws):
             try:
                 arch = self.space.sample(rng, uniform=self.uniform)
             except EndlessSpace:  # draw again: a study that stopped here would come to the same draw when resumed
+                continue
+            except Infeasible:  # the same, where it is known that constraints allow something
+                refused += 1
+                if not len(self.tried) or refused == MAX_REFUSED:
+                    raise
                 continue
             if arch.id not in self.tried and arch.id not in under_way:
                 return arch

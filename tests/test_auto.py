@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 
+from archsearch.errors import Infeasible
 from archsearch.searchers import by_name
 from archsearch.searchers.auto import Auto, AutoSearch
 from archsearch.searchers.contract import Problem, Told
@@ -13,7 +15,7 @@ from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.nsga2 import NSGA2
 from archsearch.searchers.smbo import SMBO
-from archsearch.spaces.nodes import Boolean, Choice, Lazy, Real
+from archsearch.spaces.nodes import Boolean, Choice, Integer, Lazy, Real
 from archsearch.spaces.space import Space
 from archsearch.testing import SearcherContract
 
@@ -81,3 +83,16 @@ def test_turns_on_hundreds_of_decisions() -> None:
         for each in (search, *alone):
             each.tell(told)
     assert len(seen) == 24
+
+
+def test_constraints_that_refuse_a_draw_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They say nothing of the searcher; where they refuse all, the study ends before its first trial."""
+    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 30)
+    root = {"n": Integer(1, 1_000), "x": Real(0.0, 1.0)}
+    some = Space(root, where=lambda arch: arch["n"] <= 40)
+    with pytest.raises(Infeasible):
+        some.sample(random.Random(0), 16)
+    searchers, _ = Auto().choose(Problem(some, {"m": "maximize"}))
+    assert searchers == [SMBO()]
+    with pytest.raises(Infeasible):
+        Auto().start(Problem(Space(root, where=lambda arch: False), {"m": "maximize"}))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.errors import EndlessSpace, SizeTooHard, UsageError
+from archsearch.errors import EndlessSpace, Infeasible, SizeTooHard, UsageError
 from archsearch.searchers.contract import Direction, Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.exhaustive import Exhaustive
@@ -382,3 +382,23 @@ def test_random_spaces_are_the_same_for_a_seed() -> None:
     first = [space.describe() for space in itertools.islice(random_spaces(5), 8)]
     assert first == [space.describe() for space in itertools.islice(random_spaces(5), 8)]
     assert first != [space.describe() for space in itertools.islice(random_spaces(6), 8)]
+
+
+@pytest.mark.parametrize("searcher", [Random(), Evolution(population=4, sample=2), NSGA2(population=4), LocalSearch()])
+def test_constraints_that_refuse_thousands_of_draws_now_and_then(
+    searcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study would end there, and there again whenever it is gone on with, as its draws are the same."""
+    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 30)
+    space = Space({"n": Integer(1, 1_000), "x": Real(0.0, 1.0)}, where=lambda arch: arch["n"] <= 40)
+    with pytest.raises(Infeasible):
+        space.sample(random.Random(0), 30)
+    search = searcher.start(problem(space, seed=1))
+    for number in range(30):
+        proposal = search.ask(number, [])
+        assert proposal is not None
+        score = {"accuracy": float(proposal.assignment["n"])}
+        search.tell(Told(number, proposal.assignment, "done", score, score, 0.0))
+    never = Space({"x": Real(0.0, 1.0)}, where=lambda arch: False)
+    with pytest.raises(Infeasible):
+        searcher.start(problem(never)).ask(0, [])
