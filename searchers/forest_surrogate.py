@@ -67,8 +67,9 @@ class ForestPosterior:
     """See `Posterior`; it follows the trials too closely to smooth them.
 
     Two architectures are as near as the share of trees that have them in one leaf (Breiman, 2001). That is a kernel
-    (Davies and Ghahramani, 2014, arXiv:1402.4293), so what is under way takes as much of the variance as it would in a
-    Gaussian process with it. The trees stay as they are: to grow new ones would take longer than an ask.
+    (Davies and Ghahramani, 2014, arXiv:1402.4293): what is under way takes as much of the variance between trees as it
+    would in a Gaussian process with it, in which the variance within leaves is noise. The trees stay as they are: to
+    grow new ones would take longer than an ask.
 
     Args:
         forests: one for each target.
@@ -83,20 +84,21 @@ class ForestPosterior:
         self.known: list[Known] | None = None
         if waiting is not None:
             leaves = [leaves_of(forest, waiting) for forest in forests]
-            self.believed = np.column_stack([by_leaves(*each)[0] for each in zip(forests, leaves, strict=True)])
-            self.known = [Known(each) for each in leaves]
+            read = [by_leaves(*each) for each in zip(forests, leaves, strict=True)]
+            self.believed = np.column_stack([mean for mean, _, _ in read])
+            self.known = [Known(those, *parts) for those, (_, *parts) in zip(leaves, read, strict=True)]
 
     def draws(self, number: int, rng: random.Random) -> list[Architecture]:
         return []
 
     def predict(self, points: Points) -> tuple[Array, Array]:
         leaves = [leaves_of(forest, points[0]) for forest in self.forests]
-        each = [by_leaves(*of_target) for of_target in zip(self.forests, leaves, strict=True)]
-        mean, std = np.column_stack([mean for mean, _ in each]), np.column_stack([std for _, std in each])
+        read = [by_leaves(*each) for each in zip(self.forests, leaves, strict=True)]
+        variance = np.column_stack([variance for _, variance, _ in read])
         if self.known is not None:
-            left = np.column_stack([known.left(those) for known, those in zip(self.known, leaves, strict=True)])
-            std = np.sqrt(np.maximum(std * std * left, MIN_VARIANCE))
-        return mean, std
+            each = zip(self.known, leaves, read, strict=True)
+            variance -= np.column_stack([known.explained(those, *parts) for known, those, (_, *parts) in each])
+        return np.column_stack([mean for mean, _, _ in read]), np.sqrt(np.maximum(variance, 0.0))
 
 
 def leaves_of(forest: ExtraTreesRegressor, rows: Array) -> Leaves:
@@ -106,32 +108,45 @@ def leaves_of(forest: ExtraTreesRegressor, rows: Array) -> Leaves:
     return leaves
 
 
-def by_leaves(forest: ExtraTreesRegressor, leaves: Leaves) -> tuple[Array, Array]:
-    """`forest.predict(rows, return_std=True)` of what is in these leaves, to the last bit, in a third of the time."""
-    mean, square = np.zeros(len(leaves)), np.zeros(len(leaves))
+def by_leaves(forest: ExtraTreesRegressor, leaves: Leaves) -> tuple[Array, Array, Array]:
+    """Of what is in these leaves the mean, the variance, and the part of that within leaves; the rest is between trees.
+
+    The first two are those of `forest.predict(rows, return_std=True)`, to the last bit, in a fifth of the time.
+    """
+    mean, within, square = np.zeros(len(leaves)), np.zeros(len(leaves)), np.zeros(len(leaves))
     for tree, at in zip(forest.estimators_, leaves.T, strict=True):
         found = tree.tree_.value[:, 0, 0].take(at)
         mean += found
-        square += np.maximum(tree.tree_.impurity.take(at), forest.min_variance) + found * found
-    mean /= len(forest.estimators_)
-    square /= len(forest.estimators_)
-    return mean, np.sqrt(np.maximum(square - mean * mean, 0.0))
+        inside = np.maximum(tree.tree_.impurity.take(at), forest.min_variance)
+        within += inside
+        square += inside + found * found
+    number = len(forest.estimators_)
+    mean /= number
+    square /= number
+    return mean, np.maximum(square - mean * mean, 0.0), within / number
 
 
 class Known:
-    """What is under way, by the leaves that it is in: shape (waiting, trees)."""
+    """What is under way, by the leaves that it is in, shape (waiting, trees), and `by_leaves` of it."""
 
-    def __init__(self, leaves: Leaves) -> None:
+    def __init__(self, leaves: Leaves, variance: Array, within: Array) -> None:
         self.leaves = leaves
-        square = nearness(leaves, leaves)
-        square[np.diag_indices(len(square))] += MIN_VARIANCE
+        self.spread = between(variance, within)
+        square = nearness(leaves, leaves) * self.spread[:, None] * self.spread
+        square[np.diag_indices(len(square))] += within
         self.factor = cho_factor(square, lower=True, check_finite=False)
 
-    def left(self, leaves: Leaves) -> Array:
-        """The share of their variance that is left to others, by the leaves that these are in."""
-        cross = nearness(self.leaves, leaves)
+    def explained(self, leaves: Leaves, variance: Array, within: Array) -> Array:
+        """How much of the variance between trees it takes where these leaves are."""
+        cross = nearness(self.leaves, leaves) * self.spread[:, None] * between(variance, within)
         explained: Array = np.einsum("ij,ij->j", cross, cho_solve(self.factor, cross, check_finite=False))
-        return 1.0 - explained
+        return explained
+
+
+def between(variance: Array, within: Array) -> Array:
+    """The standard deviation between trees."""
+    spread: Array = np.sqrt(np.maximum(variance - within, 0.0))
+    return spread
 
 
 def nearness(a: Leaves, b: Leaves) -> Array:
