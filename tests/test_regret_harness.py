@@ -122,7 +122,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 def make(folder: Path, seeds: int, task: Task = TINY, again: bool = False, recheck: bool = False) -> None:
-    harness.run_all(list(harness.missing(["counting"], task, seeds, 200, folder, again, recheck)), folder, 1)
+    harness.run_all(list(harness.missing(["counting"], task, seeds, None, folder, again, recheck)), folder, 1)
 
 
 def test_resumes_without_rerunning(
@@ -211,6 +211,22 @@ def test_who_is_best() -> None:
     assert lines[-1].endswith("7: better than peer-a")
     (row,) = report.summary([(TINY, found)], 7).splitlines()[2:]
     assert row == "| tiny | **1.75** | 3.25 | 2.25 peer-a |"
+
+
+def test_a_method_that_stopped_earlier_takes_no_column_from_others() -> None:
+    """It has empty cells from there on, and is the best peer as far as it goes."""
+
+    def made(name: str, budget: int, last: int) -> results.Results:
+        runs = {i: trace(TINY, i, budget, run_of(*[(last, "x")] * budget)) for i in range(report.MIN_RUNS)}
+        return results.Results("tiny", name, "peer 1" if "peer" in name else "archsearch 1", {}, runs)
+
+    lines = report.table(TINY, [made("peer-a", 20, 8), made("auto", 30, 5), made("peer-b", 30, 2)]).splitlines()
+    assert [line.split(" | ")[:3] for line in lines[2:5]] == [
+        ["| auto", "**2 (2 to 2)**", "**2 (2 to 2)**"],
+        ["| peer-b", "3.5 (3.5 to 3.5)", "**3.5 (3.5 to 3.5)**"],
+        ["| peer-a", "**.500 (.500 to .500)**", ""],
+    ]
+    assert lines[-1].endswith("10: worse than peer-a; 25: better than peer-b")
 
 
 def test_runs_of_other_code_are_said() -> None:

@@ -80,9 +80,10 @@ def same_runs(found: results.Results) -> bool:
 
 
 def missing(
-    names: Sequence[str], task: Task, seeds: int, budget: int, folder: Path, again: bool, recheck: bool = False
+    names: Sequence[str], task: Task, seeds: int, budget: int | None, folder: Path, again: bool, recheck: bool = False
 ) -> Iterator[Job]:
-    """The runs of these methods that are not on file; begins the files."""
+    """The runs of these methods that are not on file, of so many evaluations or the task's; begins the files."""
+    budget = budget or task.budget
     for name in names:
         path = results.path_of(folder, task.name, name)
         found, what = results.read(path), method(name)
@@ -99,8 +100,8 @@ def missing(
             print(f"{task.name} {name}: kept as it is, by {found.version}, not {what.version} (--again runs it anew)")
             continue
         for seed in range(seeds):
-            if seed not in found.traces or found.traces[seed].budget < min(budget, task.budget):
-                yield Job(task.name, name, seed, min(budget, task.budget))
+            if seed not in found.traces or found.traces[seed].budget < budget:
+                yield Job(task.name, name, seed, budget)
 
 
 def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Trace | str]]:
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", default="all", help=f"comma-separated, or all: {','.join(tasks.NAMES)}")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 seeds")
-    parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--budget", type=int, help="evaluations in a run; without it the task's, 200")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="drop the runs of other versions and settings")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """Tables and pictures of what is on file: `PYTHONPATH=tests python -m benchmarks.regret.report [TASK ...]`.
 
-A table is Markdown: the mean regret after 10, 25, 50, 100 and 200 evaluations with a 95% confidence interval of the
+A table is Markdown: the mean regret after 10, 25, 50, ... evaluations with a 95% confidence interval of the
 mean (bootstrap over the runs), in bold the best of ours and the best peer at each. A method with few runs is shown, but
 is never the best one. A last table has all tasks.
 """
@@ -8,7 +8,7 @@ is never the best one. A last table has all tasks.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from archsearch.searchers import NAMES
 Array = npt.NDArray[np.float64]
 
 PICTURES = Path(__file__).parents[1] / "pictures"
-CHECKPOINTS = (10, 25, 50, 100, 200)
+CHECKPOINTS = (10, 25, 50, 100, 200, 500, 1000)
 RESAMPLES = 2_000
 # With fewer runs a method counts for nothing yet.
 MIN_RUNS = 10
@@ -36,16 +36,17 @@ NUM_PEERS = 6
 
 
 def regrets(task: Task, found: Results, by: Literal["report", "score"] = "report") -> Array:
-    """Regret after every evaluation, shape (runs, budget); with several objectives the lacking share of hypervolume.
+    """Regret after every evaluation, shape (runs, evaluations of the shortest).
 
-    By score, it is how far the incumbent is from the best that the search can see.
+    With several objectives it is the lacking share of the hypervolume. By score, it is how far the incumbent is from
+    the best that the search can see.
     """
     several = len(task.objectives) > 1
     before, unit = (0.0, task.best) if several else (task.worst, task.unit)
     best = task.best_score if by == "score" and task.best_score is not None else task.best
-    values = [t.best_so_far(task.budget, before, by) for _, t in sorted(found.traces.items())]
     reached = min([t.budget for t in found.traces.values()])
-    return np.maximum(0.0, (best - np.array(values)[:, :reached]) / unit)
+    values = [t.best_so_far(reached, before, by) for _, t in sorted(found.traces.items())]
+    return np.maximum(0.0, (best - np.array(values)) / unit)
 
 
 def seen(task: Task, all_found: Sequence[Results]) -> list[Results]:
@@ -82,48 +83,58 @@ def table(task: Task, all_found: Sequence[Results], by: Literal["report", "score
     if not all_found:
         return f"{task.name}: nothing on file\n"
     curves = {found.method: regrets(task, found, by) for found in all_found}
-    budget = min([values.shape[1] for values in curves.values()])
-    at = [n for n in CHECKPOINTS if n <= budget] or [budget]
-    columns = [n - 1 for n in at]
-    means = {method: values.mean(axis=0)[columns] for method, values in curves.items()}
-    bands = {method: interval(values[:, columns]) for method, values in curves.items()}
-    best: dict[bool, list[str]] = {}
+    longest = max([values.shape[1] for values in curves.values()])
+    at = [n for n in CHECKPOINTS if n <= longest] or [longest]
+    # By method, as far as all its runs go.
+    means: dict[str, dict[int, float]] = {}
+    bands: dict[str, dict[int, tuple[float, float]]] = {}
+    for method, values in curves.items():
+        reached = [n for n in at if n <= values.shape[1]]
+        columns = values[:, [n - 1 for n in reached]]
+        means[method] = dict(zip(reached, columns.mean(axis=0).tolist(), strict=True))
+        bands[method] = dict(
+            zip(reached, zip(*[side.tolist() for side in interval(columns)], strict=True), strict=True)
+        )
+    best: dict[bool, dict[int, str]] = {True: {}, False: {}}
     for side in (True, False):
         methods = [found.method for found in all_found if found.is_ours == side and len(found.traces) >= MIN_RUNS]
-        best[side] = [min(methods, key=lambda m: means[m][i]) for i in range(len(at))] if methods else []
+        for n in at:
+            if there := [method for method in methods if n in means[method]]:
+                best[side][n] = min(there, key=lambda method: means[method][n])
     name = task.name if by == "report" else f"{task.name}, in what is searched by"
     lines = [
         f"| {name} | " + " | ".join(map(str, at)) + " | runs | repeats | failed | ask, ms |",
         "|---" * (len(at) + 5) + "|",
     ]
-    for found in sorted(all_found, key=lambda found: means[found.method][-1]):
+    # Those that went on for as long stand together, the best at their end first.
+    for found in sorted(all_found, key=lambda found: (-len(means[found.method]), [*means[found.method].values()][-1:])):
         cells = []
-        for i in range(len(at)):
-            low, high = bands[found.method]
-            cell = f"{number(means[found.method][i])} ({number(low[i])} to {number(high[i])})"
-            winners = best[found.is_ours]
-            cells.append(f"**{cell}**" if winners and winners[i] == found.method else cell)
+        for n in at:
+            if n not in means[found.method]:
+                cells.append("")
+                continue
+            low, high = bands[found.method][n]
+            cell = f"{number(means[found.method][n])} ({number(low)} to {number(high)})"
+            cells.append(f"**{cell}**" if best[found.is_ours].get(n) == found.method else cell)
         traces = found.traces.values()
         about = [np.mean([t.repeats for t in traces]), np.mean([t.failed for t in traces])]
         ask = float(np.median([t.ask_ms[1] for t in traces]))
         rest = [str(len(traces)), *[number(float(x)) for x in about], number(ask)]
         lines.append(f"| {found.method} | " + " | ".join(cells + rest) + " |")
-    return "\n".join([*lines, *verdict(at, means, bands, best)]) + "\n"
+    return "\n".join([*lines, *verdict(means.get("auto", {}), bands, best[False])]) + "\n"
 
 
 def verdict(
-    at: Sequence[int], means: dict[str, Array], bands: dict[str, tuple[Array, Array]], best: dict[bool, list[str]]
+    auto: Mapping[int, float], bands: Mapping[str, Mapping[int, tuple[float, float]]], best: Mapping[int, str]
 ) -> list[str]:
     """Where `auto` stands against the best peer at each number of evaluations."""
-    if "auto" not in means or not best[False]:
-        return []
     words = []
-    for i, n in enumerate(at):
-        low, high = (band[i] for band in bands[best[False][i]])
-        mean = means["auto"][i]
-        word = "better than" if mean < low else "within" if mean <= high else "worse than"
-        words.append(f"{n}: {word} {best[False][i]}")
-    return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"]
+    for n, mean in auto.items():
+        if n in best:
+            low, high = bands[best[n]][n]
+            word = "better than" if mean < low else "within" if mean <= high else "worse than"
+            words.append(f"{n}: {word} {best[n]}")
+    return ["", f"auto, by the 95% band of the best peer: {'; '.join(words)}"] if words else []
 
 
 def with_auto(task: Task, all_found: Sequence[Results]) -> list[Results]:
@@ -201,7 +212,7 @@ def picture(task: Task, all_found: Sequence[Results], path: Path) -> None:
         xlabel="evaluations",
         ylabel="share of the hypervolume that is lacking" if several else "regret",
         title=f"{task.name}: mean of the runs, and its 95% confidence interval",
-        xlim=(1, task.budget),
+        xlim=(1, max([values.shape[1] for values in curves.values()], default=task.budget)),
     )
     axes.grid(alpha=0.25, which="both")
     axes.legend(fontsize=8, ncols=2, title="ours solid, the best peers dashed" if peers else None)
@@ -229,7 +240,8 @@ def main() -> None:
             print(f"made by other code than there is now: {', '.join(names)}\n")
         picture(task, found, given.pictures / f"regret_{task.name}.png")
     for at in CHECKPOINTS[1:]:
-        print(summary([(task, with_auto(task, found)) for task, found in known], at))
+        if any([trace.budget >= at for _, found in known for each in found for trace in each.traces.values()]):
+            print(summary([(task, with_auto(task, found)) for task, found in known], at))
 
 
 if __name__ == "__main__":
