@@ -18,6 +18,7 @@ from archsearch.errors import EndlessSpace, UsageError, did_you_mean
 from archsearch.searchers.answers import AnswerStatistics, ScoredAnswers
 from archsearch.searchers.bisection import Scale, scale_of
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
+from archsearch.searchers.losses import Losses
 from archsearch.searchers.near_limits import places_near_limits
 from archsearch.searchers.outcomes import Outcome, outcome_of
 from archsearch.searchers.random import Random
@@ -114,9 +115,9 @@ class MCTSSearch:
             return self.random.ask(number, pending)
         rng = stream(self.problem.seed, number)
         under_way = {answers_id(trial.assignment) for trial in pending}
-        lost: dict[int, int] = {}
+        lost = Losses(self.tree)
         for trial in pending:
-            self.lose(trial.assignment, lost)
+            lost.add(self.steps(trial.assignment))
         wanted = self.ranked.number if self.ranked is not None else 1
         found: dict[str, Architecture] = {}
         repeats = 0
@@ -130,7 +131,7 @@ class MCTSSearch:
                 repeats += 1
             elif arch.id in self.tried or arch.id in under_way or not self.space.allowed(arch):
                 repeats += 1
-                self.lose(arch.answers, lost)
+                lost.add(self.steps(arch.answers))
             else:
                 found[arch.id] = arch
         if not found:
@@ -151,15 +152,7 @@ class MCTSSearch:
         if self.ranked is not None:
             self.ranked.tell(told)
 
-    def lose(self, assignment: Mapping[str, Any], lost: dict[int, int]) -> None:
-        """Count a trial without an outcome as one that came out worst, for this ask (a virtual loss).
-
-        (Chaslot, Winands and van den Herik, 2008, "Parallel Monte-Carlo Tree Search".)
-        """
-        for node in self.tree.trail(self.steps(assignment)):
-            lost[node] = lost.get(node, 0) + 1
-
-    def simulate(self, rng: random.Random, lost: Mapping[int, int], strength: float) -> dict[str, Any]:
+    def simulate(self, rng: random.Random, lost: Losses, strength: float) -> dict[str, Any]:
         """Answers from the root to the end: those of the tree by UCT, then a rollout (`follow` has its strength)."""
         statistics = self.evaluate()
         asked: set[str] = set()
@@ -187,23 +180,23 @@ class MCTSSearch:
 
         return self.space.walk(decide)
 
-    def select(self, number: int, statistics: Statistics, rng: random.Random, lost: Mapping[int, int]) -> int:
+    def select(self, number: int, statistics: Statistics, rng: random.Random, lost: Losses) -> int:
         """The branch of a node with the largest upper bound; among equals by the chance of a draw."""
         node = self.tree.nodes[number]
         assert node.scale is not None
-        visits = statistics.counts[number] + lost.get(number, 0)
+        visits = statistics.counts[number] + lost.at(number)
         mean = statistics.sums[number] / statistics.counts[number]
         line = statistics.answers.line(node.path, node.scale)
         weight = self.searcher.shared
         bounds: dict[int, float] = {}
         for i, child in enumerate(node.children):
-            count, total = 0, 0.0
+            if not lost.is_open((number, i)):
+                continue
+            losses = lost.counts[number, i]
+            count, total = losses, losses * statistics.worst
             if child is not None:
-                if self.tree.nodes[child].closed:
-                    continue
-                losses = lost.get(child, 0)
-                count = statistics.counts[child] + losses
-                total = statistics.sums[child] + losses * statistics.worst
+                count += statistics.counts[child]
+                total += statistics.sums[child]
             prior = mean
             if weight:
                 elsewhere, score = line.of(node.parts[i])

@@ -7,7 +7,7 @@ comes to it, so trials have nodes as far down as they have beginnings in common,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from archsearch.searchers.bisection import Cell, Scale, part_of
 from archsearch.searchers.tally import Tally
@@ -58,6 +58,21 @@ class Place(NamedTuple):
 
 
 ROOT = Place(0, 0, None)
+
+# A node's number, and the index of one of its parts.
+Branch: TypeAlias = tuple[int, int]
+
+
+class Way(NamedTuple):
+    """Where answers lead in the tree.
+
+    Attributes:
+        branches: from the root on; behind the last there may be no node yet.
+        others: whether other answers can come behind the last one, too.
+    """
+
+    branches: Sequence[Branch]
+    others: bool
 
 
 class Tree:
@@ -139,18 +154,24 @@ class Tree:
             if node.parts and all([child is not None and self.nodes[child].closed for child in node.children]):
                 node.closed = True
 
-    def trail(self, steps: Sequence[Step]) -> list[int]:
-        """The nodes that these answers come through, without changing any."""
-        number: int | None = 0
-        step = 0
-        trail = []
-        while number is not None:
-            trail.append(number)
-            node = self.nodes[number]
-            if not node.parts or step == len(steps):
-                break
+    def way(self, steps: Sequence[Step]) -> Way:
+        """Where these answers lead, without changing the tree."""
+        number = step = 0
+        branches: list[Branch] = []
+        while (node := self.nodes[number]).parts and step < len(steps):
             i = part_of(steps[step].position, node.parts)
-            if not steps[step].scale.split(node.parts[i]):
-                step += 1
-            number = node.children[i]
-        return trail
+            divided = bool(steps[step].scale.split(node.parts[i]))
+            step += not divided
+            branches.append((number, i))
+            child = node.children[i]
+            if child is None:
+                others = divided or any([left.scale.split(left.scale.whole) for left in steps[step:]])
+                return Way(branches, others)
+            number = child
+        return Way(branches, True)
+
+    def is_open(self, branch: Branch) -> bool:
+        """Whether something behind a branch is left to try."""
+        number, i = branch
+        child = self.nodes[number].children[i]
+        return child is None or not self.nodes[child].closed

@@ -13,7 +13,7 @@ import pytest
 
 from archsearch.errors import UsageError
 from archsearch.searchers.contract import Limit, Pending, Problem, Search, Searcher, Told
-from archsearch.searchers.mcts import MCTS
+from archsearch.searchers.mcts import MCTS, MCTSSearch
 from archsearch.searchers.random import Random
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.nodes import Boolean, Choice, Integer, Real, Repeat
@@ -150,6 +150,30 @@ def test_what_is_under_way_is_left_for_others(searcher: MCTS) -> None:
     again = search.ask(6, [])
     assert again is not None
     assert again.assignment["first"] == "a"
+
+
+def test_a_worker_that_hangs_does_not_draw_the_search_to_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the best half is tried but what one worker never ends: each ask is done with it in a few simulations."""
+    simulations = 0
+    simulate = MCTSSearch.simulate
+
+    def counted(self: MCTSSearch, *given: Any) -> dict[str, Any]:
+        nonlocal simulations
+        simulations += 1
+        return simulate(self, *given)
+
+    monkeypatch.setattr(MCTSSearch, "simulate", counted)
+    space = Space(Choice({"good": Choice(list("abcdefgh"), name="how"), "bad": Choice(list(range(200)), name="which")}))
+    search = MCTS().start(Problem(space, {"score": "maximize"}))
+    *ended, hung = [arch.assignment for arch in itertools.islice(space.enumerate(), 8)]
+    for number, assignment in enumerate(ended):
+        tell(search, number, assignment, 10.0 + number)
+    for number in range(8, 88):
+        proposal = search.ask(number, [Pending(7, hung)])
+        assert proposal is not None
+        assert proposal.assignment != hung
+        tell(search, number, proposal.assignment, -float(number % 7))
+    assert simulations < 3 * 80
 
 
 @pytest.mark.parametrize("searcher", KINDS)

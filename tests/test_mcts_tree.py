@@ -111,15 +111,21 @@ def test_nodes_count_the_trials_that_begin_with_them(seed: int, n: int) -> None:
     every = [steps_in(space, trial, scales) for trial in trials]
     counted = totals(tree, scores)
     for number, node in enumerate(tree.nodes):
-        through = [i for i in range(n) if number in tree.trail(every[i])]
+        through = [i for i in range(n) if number in nodes_on(tree, every[i])]
         assert counted[number] == (len(through), sum([scores[i] for i in through]))
-        ends = [tree.trail(every[i])[-1] == number for i in through]
+        ends = [nodes_on(tree, every[i])[-1] == number for i in through]
         assert node.parts or len(through) == 1 or all(ends)  # what ends in one cell of a Real stays together
         assert not node.closed or not any(["lr" in trials[i] for i in through])
         for part, child in zip(node.parts, node.children, strict=True):
             inside = [i for i in through if node.parts[part_of(at(every[i], node.path), node.parts)] == part]
             assert (child is None) == (not inside)
             assert child is None or counted[child][0] == len(inside)
+
+
+def nodes_on(tree: Tree, steps: Sequence[Step]) -> list[int]:
+    """The nodes that these answers come through."""
+    children = [tree.nodes[number].children[i] for number, i in tree.way(steps).branches]
+    return [0, *[child for child in children if child is not None]]
 
 
 def at(steps: Sequence[Step], path: str) -> float:
