@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import Infeasible, SingleArchitecture
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.decisions import Decision, typed
+from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.replay import Replay
 from archsearch.spaces.steps import Answers
 from archsearch.spaces.walk import Decide
@@ -56,19 +57,34 @@ def other_answer(decision: Decision, answer: Any, rng: random_module.Random) -> 
     return decision.options[index if index < position else index + 1]
 
 
-def mutate(space: Space, arch: Architecture, rng: random_module.Random) -> Architecture:
+def mutate(
+    space: Space, arch: Architecture, rng: random_module.Random, refusals: Refusals | None = None
+) -> Architecture:
     """One live decision gets another answer; two, then more, where 100 single changes are refused."""
-    return mutation(space, arch, space.replay_of(arch), rng)
+    return mutation(space, arch, space.replay_of(arch), rng, refusals)
 
 
-def mutations(space: Space, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
-    """As many mutations, each with its id, which costs little where many are made."""
+def mutations(
+    space: Space, arch: Architecture, n: int, rng: random_module.Random, refusals: Refusals | None = None
+) -> list[Architecture]:
+    """As many mutations, each with its id, which costs little where many are made; fewer where refusals are spent."""
     replay = space.replay_of(arch)
-    return [mutation(space, arch, replay, rng, with_id=True) for _ in range(n)]
+    found: list[Architecture] = []
+    try:
+        while len(found) < n:
+            found.append(mutation(space, arch, replay, rng, refusals, with_id=True))
+    except Infeasible:
+        pass
+    return found
 
 
 def mutation(
-    space: Space, arch: Architecture, replay: Replay, rng: random_module.Random, with_id: bool = False
+    space: Space,
+    arch: Architecture,
+    replay: Replay,
+    rng: random_module.Random,
+    refusals: Refusals | None,
+    with_id: bool = False,
 ) -> Architecture:
     decisions, paths = replay.decisions, replay.paths
     if not decisions:
@@ -85,13 +101,15 @@ def mutation(
                 changed[path] = other_answer(decisions[path], arch.answers[path], rng)
             if count == 1 and path not in replay.steering and decisions[path].options is not None:
                 candidate = changed_at(space, replay, path, changed[path], with_id)
-                if candidate is not None:
-                    return candidate
-                continue
-            candidate = candidate_of(space, keep_or(replay, changed, draw))
-            # One answer among options is another for sure; several may open what hides all that changed.
-            certain = count == 1 and decisions[path].options is not None
-            if candidate is not None and (certain or candidate.id != arch.id):
+                certain = True
+            else:
+                candidate = candidate_of(space, keep_or(replay, changed, draw))
+                # One answer among options is another for sure; several may open what hides all that changed.
+                certain = count == 1 and decisions[path].options is not None
+            if candidate is None:
+                if refusals is not None:
+                    refusals.count()
+            elif certain or candidate.id != arch.id:
                 return candidate
     raise SingleArchitecture("no other architecture was found by changing this one; are the constraints too tight?")
 
@@ -136,13 +154,17 @@ def cross_of(a: Architecture, b: Architecture, rng: random_module.Random) -> Dec
     return decide
 
 
-def crossover(space: Space, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
+def crossover(
+    space: Space, a: Architecture, b: Architecture, rng: random_module.Random, refusals: Refusals | None = None
+) -> Architecture:
     """Every decision from one of two parents, by path; what neither has is drawn."""
     decide = cross_of(a, b, rng)
     for _ in range(MAX_TRIES):
         candidate = candidate_of(space, decide)
         if candidate is not None:
             return candidate
+        if refusals is not None:
+            refusals.count()
     raise Infeasible(f"{MAX_TRIES} crossovers in a row were refused by the constraints")
 
 

@@ -99,7 +99,8 @@ class Replay:
 
 
 def part_of(path: str, answer: Any) -> str:
-    return ENCODE(path) + ":" + ENCODE(answer)
+    # What the encoder makes of an int, which has to set up far more first.
+    return ENCODE(path) + ":" + (repr(answer) if type(answer) is int else ENCODE(answer))
 
 
 ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode

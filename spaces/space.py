@@ -20,6 +20,7 @@ from archsearch.spaces.facts import FactTable
 from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.program import MAX_SITES, Compiler
+from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.replay import Replay
 from archsearch.spaces.require import Constraint, as_requirements
 from archsearch.spaces.resolve import resolve
@@ -116,18 +117,24 @@ class Space:
                 self._guide = Feasibility(compiler, self._required_names, self.facts)
         return compiler
 
-    def walk(self, decide: Decide) -> Answers:
+    def walk(self, decide: Decide, refusals: Refusals | None = None) -> Answers:
         """The answers, in the order of the walk, that `decide(decision, path)` gives.
 
         Where constraints leave no completion for an answer, the decision is narrowed before it is asked.
+
+        Args:
+            refusals: counts the walks that `require` refuses, where it has no table of completions.
+
+        Raises:
+            Infeasible: constraints refuse everything, or `refusals` are spent.
         """
         compiler = self.compiler
         program = compiler.program(compiler.root)
         if self._guide is None:
             return walk(program, decide, self.max_decisions)
-        return self._walk_constrained(decide)
+        return self._walk_constrained(decide, refusals)
 
-    def _walk_constrained(self, decide: Decide) -> Answers:
+    def _walk_constrained(self, decide: Decide, refusals: Refusals | None) -> Answers:
         compiler = self.compiler
 
         def ask(decision: Decision, path: str) -> Any:
@@ -143,10 +150,14 @@ class Space:
                 answers = walk(program, answer, self.max_decisions, self._guide)
             except Refused as error:
                 answer, why = ask, str(error)
+                if refusals is not None:
+                    refusals.count()
                 continue
             refused = self.refused(answers)
             if not refused:
                 return answers
+            if refusals is not None:
+                refusals.count()
             # No table of completions (reals, or too many states): draw the last decision that is read again.
             answer = redraw(answers, redraw_path(refused, answers), ask)
             why = ", ".join([c.text() for c in refused])
@@ -177,13 +188,22 @@ class Space:
         return resolve(self.compiler.root, self.walk(decide))
 
     @overload
-    def sample(self, rng: random_module.Random, *, uniform: Uniform = "decisions") -> Architecture: ...
+    def sample(
+        self, rng: random_module.Random, *, uniform: Uniform = "decisions", refusals: Refusals | None = None
+    ) -> Architecture: ...
 
     @overload
-    def sample(self, rng: random_module.Random, n: int, *, uniform: Uniform = "decisions") -> list[Architecture]: ...
+    def sample(
+        self, rng: random_module.Random, n: int, *, uniform: Uniform = "decisions", refusals: Refusals | None = None
+    ) -> list[Architecture]: ...
 
     def sample(
-        self, rng: random_module.Random, n: int | None = None, *, uniform: Uniform = "decisions"
+        self,
+        rng: random_module.Random,
+        n: int | None = None,
+        *,
+        uniform: Uniform = "decisions",
+        refusals: Refusals | None = None,
     ) -> Architecture | list[Architecture]:
         """Draw an architecture, or a list of `n`.
 
@@ -193,19 +213,20 @@ class Space:
             uniform: over the options of each decision as it comes up, or by its prior where it has one ("decisions"),
                 or over all architectures ("architectures", by the exact count of `size()`, whatever the priors; a
                 Real counts as one answer).
+            refusals: counts what `require` and `where` refuse.
 
         Raises:
-            Infeasible: constraints refuse everything that was drawn.
+            Infeasible: constraints refuse everything that was drawn, or `refusals` are spent.
             EndlessSpace: a grammar did not end.
             SizeTooHard, SpaceError: for "architectures", where they cannot be counted, or have no end.
         """
         if n is not None and (type(n) is not int or n < 0):
             raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
         if uniform != "decisions" or self.where or self._is_guided:
-            propose = self._proposals(rng.random, uniform)
+            propose = self._proposals(rng.random, uniform, refusals)
             if n is None:
-                return self.first_allowed(propose)
-            return [self.first_allowed(propose) for _ in range(n)]
+                return self.first_allowed(propose, refusals)
+            return [self.first_allowed(propose, refusals) for _ in range(n)]
         random, max_decisions = rng.random, self.max_decisions
         program = self._program()
         if n is None:
@@ -239,29 +260,33 @@ class Space:
             self._compiler = None
         return compiler.root.program or compiler.program(compiler.root)
 
-    def _proposals(self, random: Callable[[], float], uniform: Uniform) -> Callable[[], Answers]:
+    def _proposals(
+        self, random: Callable[[], float], uniform: Uniform, refusals: Refusals | None
+    ) -> Callable[[], Answers]:
         if uniform == "decisions":
-            return lambda: self.walk(lambda decision, path: decision.draw(random))
+            return lambda: self.walk(lambda decision, path: decision.draw(random), refusals)
         check_uniform(uniform, "sample")
         draws = self._uniform_draws
         if draws is None:
             draws = self._uniform_draws = UniformDraws(self)
         return lambda: draws.draw(random)
 
-    def first_allowed(self, propose: Callable[[], Answers]) -> Architecture:
+    def first_allowed(self, propose: Callable[[], Answers], refusals: Refusals | None = None) -> Architecture:
         """The first proposal that `where` allows; after 10,000 refusals an error with each filter's share."""
-        refusals = [0] * len(self.where)
+        by_filter = [0] * len(self.where)
         for _ in range(MAX_REFUSALS):
             arch = Architecture(self, propose())
             for i, allows in enumerate(self.where):
                 if not allows(arch):
-                    refusals[i] += 1
+                    by_filter[i] += 1
                     break
             else:
                 return arch
+            if refusals is not None:
+                refusals.count()
         shares = [
             f"{getattr(f, '__name__', repr(f))} (where[{i}]) {n / MAX_REFUSALS:.0%}"
-            for i, (f, n) in enumerate(zip(self.where, refusals, strict=True))
+            for i, (f, n) in enumerate(zip(self.where, by_filter, strict=True))
         ]
         raise Infeasible(
             f"where= refused {MAX_REFUSALS} architectures in a row: {', '.join(shares)}; allow more, or leave out of "
@@ -388,25 +413,36 @@ class Space:
         replay: Replay = arch._replay[1]
         return replay
 
-    def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
+    def mutate(self, arch: Architecture, rng: random_module.Random, refusals: Refusals | None = None) -> Architecture:
         """An architecture that differs in one live decision; what still applies keeps its answer, by path.
 
         Raises:
             SingleArchitecture: nothing else can be reached.
+            Infeasible: `refusals`, which count what constraints refuse, are spent.
         """
-        return moves.mutate(self, arch, rng)
+        return moves.mutate(self, arch, rng, refusals)
 
-    def mutations(self, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
+    def mutations(
+        self, arch: Architecture, n: int, rng: random_module.Random, refusals: Refusals | None = None
+    ) -> list[Architecture]:
         """As many mutations of one architecture: what so many calls of `mutate` give, in less time.
+
+        Where `refusals`, which count what constraints refuse, are spent, those that were found.
 
         Raises:
             SingleArchitecture: nothing else can be reached.
         """
-        return moves.mutations(self, arch, n, rng)
+        return moves.mutations(self, arch, n, rng, refusals)
 
-    def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
-        """An architecture that takes every decision from one of two, by path."""
-        return moves.crossover(self, a, b, rng)
+    def crossover(
+        self, a: Architecture, b: Architecture, rng: random_module.Random, refusals: Refusals | None = None
+    ) -> Architecture:
+        """An architecture that takes every decision from one of two, by path.
+
+        Raises:
+            Infeasible: constraints refuse 100 of them, or `refusals`, which count these, are spent.
+        """
+        return moves.crossover(self, a, b, rng, refusals)
 
     def neighbors(
         self, arch: Architecture, limit: int = 64, rng: random_module.Random | None = None
