@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archsearch.errors import UsageError
+from archsearch.searchers.checks import check_whole
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
@@ -32,10 +33,11 @@ class Evolution:
     sample: int = 10
 
     def __post_init__(self) -> None:
-        if not 1 <= self.sample <= self.population:
+        check_whole(self, "population", 1)
+        check_whole(self, "sample", 1)
+        if self.sample > self.population:
             raise UsageError(
-                f"Evolution needs 1 <= sample <= population, but got sample={self.sample!r}, "
-                f"population={self.population!r}"
+                f"Evolution needs sample <= population, but got sample={self.sample!r}, population={self.population!r}"
             )
 
     def start(self, problem: Problem) -> Search:

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import EndlessSpace, Infeasible, SingleArchitecture, UsageError
+from archsearch.errors import EndlessSpace, Infeasible, SingleArchitecture
+from archsearch.searchers.checks import check_whole
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
 from archsearch.searchers.random import Random
@@ -44,8 +45,7 @@ class LocalSearch:
     starts: int = 10
 
     def __post_init__(self) -> None:
-        if self.starts < 1:
-            raise UsageError(f"LocalSearch needs starts >= 1, but got starts={self.starts!r}")
+        check_whole(self, "starts", 1)
 
     def start(self, problem: Problem) -> Search:
         single_objective(problem, "LocalSearch")

@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from archsearch.errors import EndlessSpace, Infeasible, UsageError, did_you_mean
+from archsearch.errors import EndlessSpace, Infeasible
 from archsearch.searchers.answers import AnswerStatistics, ScoredAnswers
 from archsearch.searchers.bisection import Scale, scale_of
+from archsearch.searchers.checks import check_flag, check_number, check_word
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.losses import Losses
 from archsearch.searchers.near_limits import places_near_limits
@@ -63,15 +64,10 @@ class MCTS:
     rollouts: Literal["shared", "random", "surrogate"] = "shared"
 
     def __post_init__(self) -> None:
-        for name in ("exploration", "shared"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise UsageError(f"MCTS({name}=...): expected a finite number of at least 0, but got {value!r}")
-        if not isinstance(self.bisection, bool):
-            raise UsageError(f"MCTS(bisection=...): expected True or False, but got {self.bisection!r}")
-        if self.rollouts not in ROLLOUTS:
-            hint = did_you_mean(str(self.rollouts), ROLLOUTS) or f"; there is {', '.join(ROLLOUTS)}"
-            raise UsageError(f"MCTS(rollouts=...): no rollouts {self.rollouts!r}{hint}")
+        check_number(self, "exploration")
+        check_flag(self, "bisection")
+        check_number(self, "shared")
+        check_word(self, "rollouts", ROLLOUTS)
 
     def start(self, problem: Problem) -> Search:
         single_objective(problem, "MCTS")

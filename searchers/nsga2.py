@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsearch.errors import EndlessSpace, Infeasible, UsageError
+from archsearch.errors import EndlessSpace, Infeasible
+from archsearch.searchers.checks import check_number, check_whole
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import Outcome, outcome_of
 from archsearch.searchers.pareto import crowding_distances, front_numbers
@@ -36,12 +37,9 @@ class NSGA2:
     mutations: int = 1
 
     def __post_init__(self) -> None:
-        if self.population < 2:
-            raise UsageError(f"NSGA2 needs population >= 2, but got population={self.population!r}")
-        if not 0.0 <= self.crossover <= 1.0:
-            raise UsageError(f"NSGA2(crossover=...) is a probability, from 0 to 1, but got {self.crossover!r}")
-        if self.mutations < 1:
-            raise UsageError(f"NSGA2 needs mutations >= 1, but got mutations={self.mutations!r}")
+        check_whole(self, "population", 2)
+        check_number(self, "crossover", 1.0)
+        check_whole(self, "mutations", 1)
 
     def start(self, problem: Problem) -> Search:
         return NSGA2Search(problem, self)

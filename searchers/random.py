@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archsearch.errors import EndlessSpace, Infeasible, SizeTooHard, SpaceError, UsageError
+from archsearch.searchers.checks import check_word
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.tried import Tried
 from archsearch.spaces.architecture import Architecture, answers_id
-from archsearch.spaces.uniform import Uniform, check_uniform
+from archsearch.spaces.uniform import KINDS, Uniform
 
 # After this many repeats in a row at most a thousandth or so of what is likely to be drawn is left: look for
 # it in order instead. Where little was tried, looking through it in order is cheaper than so many draws: then after
@@ -33,7 +34,7 @@ class Random:
     uniform: Uniform = "decisions"
 
     def __post_init__(self) -> None:
-        check_uniform(self.uniform, "Random")
+        check_word(self, "uniform", KINDS)
 
     def start(self, problem: Problem) -> Search:
         if self.uniform == "architectures":

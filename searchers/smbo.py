@@ -6,7 +6,6 @@ a Gaussian process goes far in architecture search: Ru, Wan, Dong and Osborne, 2
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from archsearch.errors import UsageError, did_you_mean
+from archsearch.errors import UsageError
 from archsearch.searchers.acquisition import Array
 from archsearch.searchers.candidates import NUM_INCUMBENTS, Candidates, Score, best_candidates
+from archsearch.searchers.checks import check_names, check_number, check_whole, check_word
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.features import feature_functions
 from archsearch.searchers.forest_surrogate import ForestSurrogate
@@ -62,17 +62,14 @@ class SMBO:
     prior_weight: float = 10.0
 
     def __post_init__(self) -> None:
+        check_whole(self, "initial", 2)
+        check_word(self, "surrogate", SURROGATES)
+        check_names(self, "features")
+        check_number(self, "prior_weight")
         object.__setattr__(self, "features", tuple(self.features))  # lists, from JSON
         feature_functions(self.features)
         if self.features and self.surrogate == "ngrams":
             raise UsageError("SMBO(surrogate='ngrams') sees answers alone; features are for 'gp' and 'forest'")
-        if not 0 <= self.prior_weight < math.inf:
-            raise UsageError(f"SMBO(prior_weight=...): expected a number from 0 on, but got {self.prior_weight!r}")
-        if type(self.initial) is not int or self.initial < 2:
-            raise UsageError(f"SMBO(initial=...): expected an integer of at least 2, but got {self.initial!r}")
-        if self.surrogate not in SURROGATES:
-            hint = did_you_mean(str(self.surrogate), SURROGATES) or f"; there is {', '.join(SURROGATES)}"
-            raise UsageError(f"SMBO(surrogate=...): no surrogate {self.surrogate!r}{hint}")
 
     def start(self, problem: Problem) -> Search:
         return SMBOSearch(problem, self)

@@ -163,7 +163,7 @@ def test_it_is_better_than_random_search() -> None:
 
 
 def test_what_it_cannot_do_is_said_at_once() -> None:
-    with pytest.raises(UsageError, match="starts=0"):
+    with pytest.raises(UsageError, match="at least 1, but got 0"):
         LocalSearch(starts=0)
     with pytest.raises(UsageError, match=r"LocalSearch is for one objective, but the study has a, b; .* take several"):
         LocalSearch().start(Problem(SPACE, {"a": "maximize", "b": "minimize"}))

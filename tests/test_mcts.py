@@ -294,5 +294,7 @@ def test_options_out_of_range_are_refused(settings: dict[str, Any], message: str
 
 def test_several_objectives_are_refused() -> None:
     problem = Problem(SPACE, {"accuracy": "maximize", "latency": "minimize"})
-    with pytest.raises(UsageError, match=r"one objective.*accuracy, latency.*take several"):
+    with pytest.raises(
+        UsageError, match=r"MCTS is for one objective.*accuracy, latency; Random, Exhaustive, .* and Auto take several"
+    ):
         MCTS().start(problem)

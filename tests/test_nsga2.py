@@ -148,10 +148,10 @@ def test_ranks_follow_constrained_domination(drawn: list[tuple[tuple[int, int], 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"population": 1}, "population=1"),
+        ({"population": 1}, "at least 2, but got 1"),
         ({"crossover": 1.5}, "from 0 to 1, but got 1.5"),
         ({"crossover": math.nan}, "from 0 to 1, but got nan"),
-        ({"mutations": 0}, "mutations=0"),
+        ({"mutations": 0}, "at least 1, but got 0"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

@@ -16,6 +16,7 @@ from archsearch import options
 from archsearch.cli import main
 from archsearch.errors import UsageError
 from archsearch.options import searcher_from
+from archsearch.searchers import NSGA2, SMBO, LocalSearch
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told
 from archsearch.searchers.evolution import Evolution
 from archsearch.searchers.random import Random
@@ -64,7 +65,7 @@ def test_options_are_those_of_the_searcher(monkeypatch: pytest.MonkeyPatch) -> N
         ({"name": "evolution", "population": "many"}, "population: expected a whole number, but got 'many'"),
         ({"name": "evolution", "population": 5.5}, "population: expected a whole number, but got 5.5"),
         ({"name": "evolution", "population": True}, "population: expected a whole number, but got True"),
-        ({"name": "evolution", "sample": 0}, "Evolution needs 1 <= sample <= population, but got sample=0"),
+        ({"name": "evolution", "sample": 0}, "Evolution(sample=...): expected an integer of at least 1, but got 0"),
         ({"name": "random", "uniform": "decision"}, "uniform: expected 'decisions' or 'architectures'"),
         ({"name": "randm"}, "no searcher 'randm'; did you mean 'random'?"),
         ({"name": "smbo", "features": "flops"}, "features: expected a list, but got 'flops'"),
@@ -108,13 +109,51 @@ def test_in_a_configuration(tmp_path: Path, monkeypatch: Any, capsys: Any) -> No
     capsys.readouterr()
     for text, said in (
         ("\nsearcher: {name: evolution, size: 5}\n", "run.yaml:2: searcher 'evolution' has no option 'size'"),
-        ("searcher: {name: evolution, sample: 99}\n", "run.yaml:1: Evolution needs 1 <= sample <= population"),
+        (
+            "searcher: {name: evolution, sample: 99}\n",
+            "run.yaml:1: Evolution needs sample <= population, but got sample=99",
+        ),
         ("searcher: [evolution]\n", "run.yaml:1: searcher: expected a name, or a mapping of `name` and options"),
         ("searcher: evolutoin\n", "run.yaml:1: no searcher 'evolutoin'; did you mean 'evolution'?"),
     ):
         path.write_text(text, encoding="utf-8")
         assert main(["run", "tiny.py", "--config", "run.yaml"]) == 2
         assert said in capsys.readouterr().err
+
+
+WHOLE = "expected an integer of at least"
+UP_TO_ONE, FROM_ZERO = "expected a number from 0 to 1", "expected a finite number of at least 0"
+
+
+@pytest.mark.parametrize(
+    ("searcher", "given", "expected"),
+    [
+        *[(Evolution, {"population": value}, f"{WHOLE} 1") for value in ("50", None, 12.5, True, 0)],
+        *[(Evolution, {"sample": value}, f"{WHOLE} 1") for value in ("5", None, 2.0, 0)],
+        *[(NSGA2, {"population": value}, f"{WHOLE} 2") for value in ("a", 2.5, 1)],
+        *[(NSGA2, {"mutations": value}, f"{WHOLE} 1") for value in ("a", 1.5, True, 0)],
+        *[(NSGA2, {"crossover": value}, UP_TO_ONE) for value in ("a", None, True, 1.1, float("nan"))],
+        *[(LocalSearch, {"starts": value}, f"{WHOLE} 1") for value in ("a", 1.5, 0)],
+        *[(SMBO, {"initial": value}, f"{WHOLE} 2") for value in ("a", 2.0, 1)],
+        *[(SMBO, {"prior_weight": value}, FROM_ZERO) for value in ("x", True, -1, float("inf"))],
+        *[(SMBO, {"features": value}, "expected a list of names") for value in (5, None, "parameters", {"flops"})],
+        *[(SMBO, {"surrogate": v}, "expected 'auto', 'gp', 'forest' or 'ngrams'") for v in ("x", None, ["gp"])],
+        *[(Random, {"uniform": value}, "expected 'decisions' or 'architectures'") for value in ("x", None, 1)],
+    ],
+)
+def test_an_option_in_python_is_checked_where_it_is_given(searcher: Any, given: dict[str, Any], expected: str) -> None:
+    ((option, value),) = given.items()
+    with pytest.raises(UsageError) as raised:
+        searcher(**given)
+    assert str(raised.value) == f"{searcher.__name__}({option}=...): {expected}, but got {value!r}"
+
+
+def test_a_word_that_is_nearly_right() -> None:
+    with pytest.raises(UsageError, match="but got 'forrest'; did you mean 'forest'\\?"):
+        SMBO(surrogate="forrest")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"a feature is a name such as .*, but got 3"):
+        SMBO(features=["flops", 3])  # type: ignore[list-item]
+    assert SMBO(features=["flops"]).features == ("flops",)
 
 
 @dataclass(frozen=True)

@@ -200,10 +200,10 @@ def test_when_it_is_fitted() -> None:
     ("options", "message"),
     [
         ({"initial": 1}, "at least 2, but got 1"),
-        ({"surrogate": "forrest"}, "no surrogate 'forrest'.*forest"),
+        ({"surrogate": "forrest"}, "but got 'forrest'.*forest"),
         ({"features": ["params"]}, "no feature 'params'.*parameters"),
         ({"features": ["flops"], "surrogate": "ngrams"}, "answers alone"),
-        ({"prior_weight": -1.0}, "from 0 on, but got -1.0"),
+        ({"prior_weight": -1.0}, "at least 0, but got -1.0"),
     ],
 )
 def test_bad_options_are_said(options: dict[str, Any], message: str) -> None:

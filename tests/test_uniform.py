@@ -423,8 +423,6 @@ def test_another_word_names_both() -> None:
     space = Space(Choice([1, 2]))
     with pytest.raises(SpaceError, match="uniform='decisions' or uniform='architectures', but got 'nodes'"):
         space.sample(random.Random(0), uniform="nodes")  # type: ignore[call-overload]
-    with pytest.raises(SpaceError, match="Random takes uniform='decisions' or uniform='architectures', but got 'all'"):
-        Random(uniform="all")  # type: ignore[arg-type]
 
 
 def test_a_grammar_without_an_end_is_refused_with_its_path() -> None:
