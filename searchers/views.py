@@ -101,11 +101,12 @@ class Views:
 
     def scale_features(self, archs: Sequence[Architecture]) -> None:
         numbers = self.numbers(archs)
+        known = ~np.isnan(numbers).all(axis=0)
+        numbers = np.where(known, numbers, 0.0)  # a feature that none of them has is left out, by its centre
         # Sizes and scores spread over orders of magnitude: then their logarithms are what is near or far.
-        with np.errstate(invalid="ignore"):
-            self.logged = np.array([bool(np.nanmin(column) > 0) for column in numbers.T])
+        self.logged = np.array([bool(np.nanmin(column) > 0) for column in numbers.T])
         numbers = self.in_logarithms(numbers)
-        self.centre = np.nanmean(numbers, axis=0)
+        self.centre = np.where(known, np.nanmean(numbers, axis=0), np.nan)
         spread = np.nanstd(numbers, axis=0)
         self.spread = np.where(spread > 0, spread, 1.0)
 

@@ -7,6 +7,7 @@ import math
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from archsearch import nn
 from archsearch.errors import UsageError
 from archsearch.searchers import features
 from archsearch.searchers.features import feature_functions
+from archsearch.searchers.views import Views
 from archsearch.spaces.architecture import Architecture
 
 SPACE = A.Space(A.Sequential(nn.Linear(A.Choice([4, 8, 16])), nn.ReLU(), nn.Linear(3)), input_shape=(5,))
@@ -104,3 +106,17 @@ def test_torch_is_loaded_only_for_what_needs_it() -> None:
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_feature_that_no_architecture_has_tells_a_model_nothing() -> None:
+    """It is left out without a word from numpy, for architectures that come to have it as well."""
+    space = A.Space({"n": A.Integer(1, 100)})
+    archs = space.sample(random.Random(0), 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        views = Views(space, archs, [lambda arch: math.nan, lambda arch: float(arch["n"])])
+        points = views.points(archs)[-1]
+        assert not points[:, 0].any()
+        assert points[:, 1].std() == pytest.approx(1.0)
+        views.features = [lambda arch: 1e6, lambda arch: math.nan]
+        assert not views.points(archs)[-1].any()
