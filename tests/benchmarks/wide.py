@@ -24,7 +24,7 @@ from itertools import pairwise
 from statistics import NormalDist, mean, stdev
 from typing import Any, TypeAlias
 
-from archsearch.searchers import MCTS, Evolution, LocalSearch, Random
+from archsearch.searchers import MCTS, SMBO, Evolution, LocalSearch, Random
 from archsearch.searchers.contract import Problem, Searcher, Told
 from archsearch.spaces.nodes import Choice
 from archsearch.spaces.space import Space
@@ -42,6 +42,7 @@ SEARCHERS: dict[str, Searcher] = {
     "mcts": MCTS(),
     "evolution": Evolution(),
     "local search": LocalSearch(),
+    "smbo": SMBO(),
 }
 
 Worth: TypeAlias = Callable[[Sequence[int]], float]
