@@ -21,6 +21,7 @@ from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.nsga2 import NSGA2
 from archsearch.searchers.smbo import SMBO
 from archsearch.searchers.views import MAX_WEIGHTS
+from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.space import Space
 
 # Fewer architectures than this are all tried before a model would say anything.
@@ -28,6 +29,8 @@ TINY = 10
 # More decisions than this in an architecture make an ask of model-based search take more than a second.
 MANY_DECISIONS = 1_000
 DRAWS = 16
+# So many refusals by constraints are paid for after the first of them.
+MAX_REFUSED = 1_000
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,13 @@ def mean_decisions(space: Space) -> float:
     """
     rng = random.Random(0)
     counts: list[int] = []
+    refusals = Refusals(MAX_REFUSED)
     for _ in range(DRAWS):
         try:
-            counts.append(len(space.sample(rng).answers))
+            counts.append(len(space.sample(rng, refusals=refusals if counts else None).answers))
         except EndlessSpace:
             continue
-        except Infeasible:  # it took thousands of attempts, and so would others
+        except Infeasible:  # another would take as many attempts again
             if not counts:
                 raise
             break

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from archsearch.errors import Infeasible
+from archsearch.searchers.auto import Auto
 from archsearch.searchers.contract import Problem, Search, Told
 from archsearch.searchers.effect_draws import EffectDraws
 from archsearch.searchers.embedding import Embedding
@@ -86,6 +87,14 @@ def test_fresh_draws_that_are_mostly_refused_are_few() -> None:
         if number >= 3:
             assert 1_000 <= where.refused - before < 4_000
         tell(search, number, proposal.assignment)
+
+
+def test_the_choice_of_a_searcher_takes_few_draws() -> None:
+    """Sixteen would be refused as many thousand times."""
+    space, where = few_are_allowed()
+    searchers, _ = Auto().choose(Problem(space, {"m": "maximize"}))
+    assert searchers == [SMBO()]
+    assert where.refused < 6_000
 
 
 @pytest.mark.parametrize("space", [few_are_allowed, no_change_is_allowed])
