@@ -74,7 +74,8 @@ def mutations(
         while len(found) < n:
             found.append(mutation(space, arch, replay, rng, refusals, with_id=True))
     except Infeasible:
-        pass
+        if refusals is None or not refusals.spent:
+            raise
     return found
 
 
