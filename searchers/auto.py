@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from archsearch.errors import ArchsearchError, EndlessSpace, Infeasible
@@ -19,9 +20,10 @@ from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Se
 from archsearch.searchers.exhaustive import Exhaustive
 from archsearch.searchers.mcts import MCTS
 from archsearch.searchers.nsga2 import NSGA2
+from archsearch.searchers.patience import IN_ALL
 from archsearch.searchers.smbo import SMBO
 from archsearch.searchers.views import MAX_WEIGHTS
-from archsearch.spaces.refusals import Refusals
+from archsearch.spaces.refusals import at_most
 from archsearch.spaces.space import Space
 
 # Fewer architectures than this are all tried before a model would say anything.
@@ -29,8 +31,6 @@ TINY = 10
 # More decisions than this in an architecture make an ask of model-based search take more than a second.
 MANY_DECISIONS = 1_000
 DRAWS = 16
-# So many refusals by constraints are paid for after the first of them.
-MAX_REFUSED = 1_000
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,13 @@ def mean_decisions(space: Space) -> float:
     """
     rng = random.Random(0)
     counts: list[int] = []
-    refusals = Refusals(MAX_REFUSED)
-    for _ in range(DRAWS):
-        try:
-            counts.append(len(space.sample(rng, refusals=refusals if counts else None).answers))
-        except EndlessSpace:
-            continue
-        except Infeasible:  # another would take as many attempts again
-            if not counts:
-                raise
-            break
+
+    def draw() -> None:
+        with suppress(EndlessSpace):
+            counts.append(len(space.sample(rng).answers))
+
+    draw()
+    with suppress(Infeasible), at_most(IN_ALL):  # another would take as many attempts again
+        for _ in range(DRAWS - 1):
+            draw()
     return sum(counts) / len(counts) if counts else float(space.max_decisions)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from archsearch.errors import ArchsearchError, EndlessSpace, Infeasible
+from archsearch.searchers.patience import patience
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.moves import live
 from archsearch.spaces.pool import Pool
-from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.space import Space
 
 Score = Callable[[Sequence[Architecture]], npt.NDArray[np.float64]]
@@ -25,8 +25,6 @@ ROUNDS, CLIMBERS, STEPS = 3, 4, 24
 NUM_GUIDED, NUM_PARENTS, NUM_JOINED = 50, 12, 40
 NUM_FROM_POOL = 1_000
 NUM_INCUMBENTS, NUM_FRESH, NUM_CROSSED, NUM_NEAR = 5, 100, 30, 40
-# Where constraints refuse, so many refusals are paid for each candidate that is looked for.
-REFUSED = 10
 
 
 class Candidates:
@@ -58,14 +56,14 @@ class Candidates:
     def fresh(self, number: int) -> list[Architecture]:
         """So many draws; where constraints refuse more than is paid for, those till then."""
         drawn = []
-        refusals = Refusals(REFUSED * number)
-        for _ in range(number):
-            try:
-                drawn.append(self.space.sample(self.rng, refusals=refusals))
-            except EndlessSpace:  # a grammar that sometimes does not end
-                continue
-            except Infeasible:
-                break
+        with patience(number):
+            for _ in range(number):
+                try:
+                    drawn.append(self.space.sample(self.rng))
+                except EndlessSpace:  # a grammar that sometimes does not end
+                    continue
+                except Infeasible:
+                    break
         return self.new(drawn)
 
     def near(self, arch: Architecture, number: int) -> list[Architecture]:
@@ -74,18 +72,17 @@ class Candidates:
             return self.new(self.space.neighbors(arch, number, self.rng))
         if sum([decision.size - 1 for decision in live(self.space, arch).values()]) <= number:
             return self.new(self.space.neighbors(arch, 4, self.rng))
-        return self.new(self.mutations(arch, number, Refusals(REFUSED * number)))
+        with patience(number):
+            return self.new(self.mutations(arch, number))
 
     def far(self, arch: Architecture, number: int) -> list[Architecture]:
         """About so many mutations of mutations."""
-        refusals = Refusals(REFUSED * number)
-        return self.new(
-            [far for near in self.mutations(arch, number // 4, refusals) for far in self.mutations(near, 4, refusals)]
-        )
+        with patience(number):
+            return self.new([far for near in self.mutations(arch, number // 4) for far in self.mutations(near, 4)])
 
-    def mutations(self, arch: Architecture, number: int, refusals: Refusals) -> list[Architecture]:
+    def mutations(self, arch: Architecture, number: int) -> list[Architecture]:
         try:
-            return self.space.mutations(arch, number, self.rng, refusals)
+            return self.space.mutations(arch, number, self.rng)
         except ArchsearchError:  # constraints leave no move from here
             return []
 
@@ -94,19 +91,15 @@ class Candidates:
         if len(parents) < 2:
             return []
         rng = self.rng
-        refusals = Refusals(REFUSED * number)
-
-        def cross() -> Architecture:
-            first = int(rng.random() * len(parents))
-            second = (first + 1 + int(rng.random() * (len(parents) - 1))) % len(parents)
-            return self.space.crossover(parents[first], parents[second], rng, refusals)
-
         found = []
-        for _ in range(number):
-            try:
-                found.append(cross())
-            except ArchsearchError:  # constraints leave no cross of these
-                break
+        with patience(number):
+            for _ in range(number):
+                first = int(rng.random() * len(parents))
+                second = (first + 1 + int(rng.random() * (len(parents) - 1))) % len(parents)
+                try:
+                    found.append(self.space.crossover(parents[first], parents[second], rng))
+                except ArchsearchError:  # constraints leave no cross of these
+                    break
         return self.new(found)
 
 

@@ -17,16 +17,14 @@ import numpy as np
 from archsearch.errors import EndlessSpace, Infeasible
 from archsearch.searchers.embedding import Embedding
 from archsearch.searchers.kernel import Array
+from archsearch.searchers.patience import patience
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.decisions import Decision, typed
-from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.space import Space
 
 # By how many nats the best answer is likelier than the worst, for the mean of all decisions. By turns: the first looks
 # about, the last takes the best of what is known.
 STRENGTHS = (3.0, 30.0)
-# So many walks that constraints refuse are paid for, for each draw that is asked for.
-REFUSED = 10
 
 
 class EffectDraws:
@@ -54,19 +52,19 @@ class EffectDraws:
     def __call__(self, number: int, rng: random.Random) -> list[Architecture]:
         """About so many, fewer where constraints refuse some."""
         found = []
-        refusals = Refusals(REFUSED * number)
-        for i in range(number):
-            try:
-                arch = Architecture(self.space, self.walk(STRENGTHS[i % len(STRENGTHS)], rng, refusals))
-            except EndlessSpace:  # a grammar that sometimes does not end
-                continue
-            except Infeasible:
-                break
-            if self.space.allowed(arch):
-                found.append(arch)
+        with patience(number):
+            for i in range(number):
+                try:
+                    arch = Architecture(self.space, self.walk(STRENGTHS[i % len(STRENGTHS)], rng))
+                except EndlessSpace:  # a grammar that sometimes does not end
+                    continue
+                except Infeasible:
+                    break
+                if self.space.allowed(arch):
+                    found.append(arch)
         return found
 
-    def walk(self, strength: float, rng: random.Random, refusals: Refusals) -> dict[str, Any]:
+    def walk(self, strength: float, rng: random.Random) -> dict[str, Any]:
         def decide(decision: Decision, path: str) -> Any:
             effects = self.effects.get(path)
             if effects is None or decision.options is None:
@@ -77,7 +75,7 @@ class EffectDraws:
             below = known[1]
             return decision.options[min(bisect_right(below, rng.random() * below[-1]), len(below) - 1)]
 
-        return self.space.walk(decide, refusals)
+        return self.space.walk(decide)
 
 
 def summed(decision: Decision, effects: dict[Any, float], strength: float) -> list[float]:

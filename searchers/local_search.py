@@ -12,16 +12,14 @@ from archsearch.errors import EndlessSpace, Infeasible, SingleArchitecture
 from archsearch.searchers.checks import check_whole
 from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told, stream
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
+from archsearch.searchers.patience import patience
 from archsearch.searchers.random import Random
 from archsearch.searchers.tried import Tried
 from archsearch.searchers.variation import mutated
 from archsearch.spaces.architecture import Architecture, answers_id
-from archsearch.spaces.refusals import Refusals
 
 # Neighbours are looked at so many at a time; where there are no more, these are all.
 BLOCK = 64
-# Where constraints refuse, so many refusals are paid for each neighbour that is looked for.
-REFUSED = 10
 # A change that makes decisions appear gives so many neighbours, and a Real as many.
 COMPLETIONS = 4
 # So many equally good architectures are gone on from, before a climb ends.
@@ -154,14 +152,14 @@ class Climbs:
             except EndlessSpace:
                 pass
             found: dict[str, Architecture] = {}
-            refusals = Refusals(REFUSED * BLOCK)
-            for _ in range(BLOCK):
-                try:
-                    arch = self.space.mutate(self.arch, rng, refusals)
-                except EndlessSpace:  # a grammar that sometimes does not end
-                    continue
-                except (SingleArchitecture, Infeasible):  # constraints leave no move from here, or few
-                    break
-                found[arch.id] = arch
+            with patience(BLOCK):
+                for _ in range(BLOCK):
+                    try:
+                        arch = self.space.mutate(self.arch, rng)
+                    except EndlessSpace:  # a grammar that sometimes does not end
+                        continue
+                    except (SingleArchitecture, Infeasible):  # constraints leave no move from here, or few
+                        break
+                    found[arch.id] = arch
             self.found = list(found.values())
         return self.found

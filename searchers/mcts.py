@@ -22,6 +22,7 @@ from archsearch.searchers.contract import Pending, Problem, Proposal, Search, To
 from archsearch.searchers.losses import Losses
 from archsearch.searchers.near_limits import places_near_limits
 from archsearch.searchers.outcomes import Outcome, outcome_of, single_objective
+from archsearch.searchers.patience import IN_ALL
 from archsearch.searchers.random import Random
 from archsearch.searchers.rollouts import CALMING, STRENGTH, follow, shares
 from archsearch.searchers.surrogate_rollouts import RankedRollouts
@@ -30,12 +31,10 @@ from archsearch.searchers.tried import Tried
 from archsearch.searchers.uct import draw_index, savage_scores, shrunk, uct
 from archsearch.spaces.architecture import Architecture, answers_id
 from archsearch.spaces.decisions import Decision, frozen
-from archsearch.spaces.refusals import Refusals
+from archsearch.spaces.refusals import at_most
 
 # So many simulations that met what was tried, or what `where` refuses, each counted as a bad trial: then at random.
 MAX_REPEATS = 100
-# So many walks of an ask that `require` refuses, where it has no table of completions: the same.
-MAX_REFUSED = 1_000
 # Scales are kept by path; grammars have ever more paths.
 MAX_SCALES = 20_000
 
@@ -116,22 +115,22 @@ class MCTSSearch:
         wanted = self.ranked.number if self.ranked is not None else 1
         found: dict[str, Architecture] = {}
         repeats = 0
-        refusals = Refusals(MAX_REFUSED)
-        while len(found) < wanted and repeats < MAX_REPEATS:
-            try:
-                arch = Architecture(self.space, self.simulate(rng, lost, STRENGTH * CALMING**repeats, refusals))
-            except EndlessSpace:
-                repeats += 1
-                continue
-            except Infeasible:
-                break
-            if arch.id in found:
-                repeats += 1
-            elif arch.id in self.tried or arch.id in under_way or not self.space.allowed(arch):
-                repeats += 1
-                lost.add(self.steps(arch.answers))
-            else:
-                found[arch.id] = arch
+        with at_most(IN_ALL):
+            while len(found) < wanted and repeats < MAX_REPEATS:
+                try:
+                    arch = Architecture(self.space, self.simulate(rng, lost, STRENGTH * CALMING**repeats))
+                except EndlessSpace:
+                    repeats += 1
+                    continue
+                except Infeasible:
+                    break
+                if arch.id in found:
+                    repeats += 1
+                elif arch.id in self.tried or arch.id in under_way or not self.space.allowed(arch):
+                    repeats += 1
+                    lost.add(self.steps(arch.answers))
+                else:
+                    found[arch.id] = arch
         if not found:
             return self.random.ask(number, pending)
         archs = list(found.values())
@@ -150,7 +149,7 @@ class MCTSSearch:
         if self.ranked is not None:
             self.ranked.tell(told)
 
-    def simulate(self, rng: random.Random, lost: Losses, strength: float, refusals: Refusals) -> dict[str, Any]:
+    def simulate(self, rng: random.Random, lost: Losses, strength: float) -> dict[str, Any]:
         """Answers from the root to the end: those of the tree by UCT, then a rollout (`follow` has its strength)."""
         statistics = self.evaluate()
         asked: set[str] = set()
@@ -176,7 +175,7 @@ class MCTSSearch:
                 cell = follow(path, scale, cell, statistics.answers, strength, rng)
             return scale.draw(cell, rng.random)
 
-        return self.space.walk(decide, refusals)
+        return self.space.walk(decide)
 
     def select(self, number: int, statistics: Statistics, rng: random.Random, lost: Losses) -> int:
         """The branch of a node with the largest upper bound; among equals by the chance of a draw."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archsearch.errors import Infeasible, SingleArchitecture
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.decisions import Decision, typed
-from archsearch.spaces.refusals import Refusals
+from archsearch.spaces.refusals import are_spent, count_refusal
 from archsearch.spaces.replay import Replay
 from archsearch.spaces.steps import Answers
 from archsearch.spaces.walk import Decide
@@ -57,35 +57,26 @@ def other_answer(decision: Decision, answer: Any, rng: random_module.Random) -> 
     return decision.options[index if index < position else index + 1]
 
 
-def mutate(
-    space: Space, arch: Architecture, rng: random_module.Random, refusals: Refusals | None = None
-) -> Architecture:
+def mutate(space: Space, arch: Architecture, rng: random_module.Random) -> Architecture:
     """One live decision gets another answer; two, then more, where 100 single changes are refused."""
-    return mutation(space, arch, space.replay_of(arch), rng, refusals)
+    return mutation(space, arch, space.replay_of(arch), rng)
 
 
-def mutations(
-    space: Space, arch: Architecture, n: int, rng: random_module.Random, refusals: Refusals | None = None
-) -> list[Architecture]:
+def mutations(space: Space, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
     """As many mutations, each with its id, which costs little where many are made; fewer where refusals are spent."""
     replay = space.replay_of(arch)
     found: list[Architecture] = []
     try:
         while len(found) < n:
-            found.append(mutation(space, arch, replay, rng, refusals, with_id=True))
+            found.append(mutation(space, arch, replay, rng, with_id=True))
     except Infeasible:
-        if refusals is None or not refusals.spent:
+        if not are_spent():
             raise
     return found
 
 
 def mutation(
-    space: Space,
-    arch: Architecture,
-    replay: Replay,
-    rng: random_module.Random,
-    refusals: Refusals | None,
-    with_id: bool = False,
+    space: Space, arch: Architecture, replay: Replay, rng: random_module.Random, with_id: bool = False
 ) -> Architecture:
     decisions, paths = replay.decisions, replay.paths
     if not decisions:
@@ -108,8 +99,7 @@ def mutation(
                 # One answer among options is another for sure; several may open what hides all that changed.
                 certain = count == 1 and decisions[path].options is not None
             if candidate is None:
-                if refusals is not None:
-                    refusals.count()
+                count_refusal()
             elif certain or candidate.id != arch.id:
                 return candidate
     raise SingleArchitecture("no other architecture was found by changing this one; are the constraints too tight?")
@@ -155,17 +145,14 @@ def cross_of(a: Architecture, b: Architecture, rng: random_module.Random) -> Dec
     return decide
 
 
-def crossover(
-    space: Space, a: Architecture, b: Architecture, rng: random_module.Random, refusals: Refusals | None = None
-) -> Architecture:
+def crossover(space: Space, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
     """Every decision from one of two parents, by path; what neither has is drawn."""
     decide = cross_of(a, b, rng)
     for _ in range(MAX_TRIES):
         candidate = candidate_of(space, decide)
         if candidate is not None:
             return candidate
-        if refusals is not None:
-            refusals.count()
+        count_refusal()
     raise Infeasible(f"{MAX_TRIES} crossovers in a row were refused by the constraints")
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from archsearch.errors import ArchsearchError, AssignmentError, SingleArchitecture, SpaceError
 from archsearch.spaces.architecture import Architecture, answers_id
+from archsearch.spaces.assignment import read_assignment
 from archsearch.spaces.decisions import Decision, is_answer
 from archsearch.spaces.moves import cross_of
 from archsearch.spaces.program import Compiler
-from archsearch.spaces.refusals import Refusals
-from archsearch.spaces.space import Space, read_assignment
+from archsearch.spaces.sampling import first_allowed
+from archsearch.spaces.space import Space
 from archsearch.spaces.steps import Answers
 from archsearch.spaces.uniform import Uniform, check_uniform
 from archsearch.spaces.walk import Decide
@@ -139,43 +140,32 @@ class Pool(Space):
         return (self.member(row) for row in range(len(self.answers)) if self.allows(row))
 
     @overload
-    def sample(
-        self, rng: random_module.Random, *, uniform: Uniform = ..., refusals: Refusals | None = ...
-    ) -> Architecture: ...
+    def sample(self, rng: random_module.Random, *, uniform: Uniform = ...) -> Architecture: ...
 
     @overload
-    def sample(
-        self, rng: random_module.Random, n: int, *, uniform: Uniform = ..., refusals: Refusals | None = ...
-    ) -> list[Architecture]: ...
+    def sample(self, rng: random_module.Random, n: int, *, uniform: Uniform = ...) -> list[Architecture]: ...
 
     def sample(
-        self,
-        rng: random_module.Random,
-        n: int | None = None,
-        *,
-        uniform: Uniform = "architectures",
-        refusals: Refusals | None = None,
+        self, rng: random_module.Random, n: int | None = None, *, uniform: Uniform = "architectures"
     ) -> Architecture | list[Architecture]:
         """Draw a member, or a list of `n`; each member is as likely as any other.
 
         Args:
             uniform: both words of `Space.sample` are taken, and mean this: a draw over the decisions one by one, or by
                 their priors, has no meaning where most answers lead to no member.
-            refusals: counts what `where` refuses. The moves below take it, too, and count nothing: what `where` says of
-                a member they ask once.
 
         Raises:
-            Infeasible: `where` refuses everything that was drawn, or `refusals` are spent.
+            Infeasible: `where` refuses everything that was drawn.
         """
         check_uniform(uniform, "sample")
         if n is not None and (type(n) is not int or n < 0):
             raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
         if n is not None:
-            return [self.sample(rng, refusals=refusals) for _ in range(n)]
+            return [self.sample(rng) for _ in range(n)]
         size = len(self.answers)
         if not self.where:
             return self.member(int(rng.random() * size))
-        return self.first_allowed(lambda: self.answers[int(rng.random() * size)], refusals)
+        return first_allowed(self, lambda: self.answers[int(rng.random() * size)])
 
     def replay(self, given: Answers) -> Answers:
         """The answers in the order of the walk, checked as answers of the space, members or not."""
@@ -213,7 +203,7 @@ class Pool(Space):
             f"{answers_id(nearest)}, differs in {'; '.join(differ[:MAX_SHOWN])}{more}"
         )
 
-    def walk(self, decide: Decide, refusals: Refusals | None = None) -> Answers:
+    def walk(self, decide: Decide) -> Answers:
         """The answers, in the order of the walk, that `decide(decision, path)` gives: those of a member.
 
         Each decision is narrowed to the answers that a member still has before it is asked, and not asked where that
@@ -260,7 +250,7 @@ class Pool(Space):
                     return self.member(row)
         return None
 
-    def mutate(self, arch: Architecture, rng: random_module.Random, refusals: Refusals | None = None) -> Architecture:
+    def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
         """One of the nearest other members, each as likely: of 16 (of the square root of their number where that is
         less), and of those as near as the last of these.
 
@@ -275,9 +265,7 @@ class Pool(Space):
             raise SingleArchitecture(f"the pool of {len(self.answers)} holds no other architecture to mutate to")
         return other
 
-    def mutations(
-        self, arch: Architecture, n: int, rng: random_module.Random, refusals: Refusals | None = None
-    ) -> list[Architecture]:
+    def mutations(self, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
         """As many mutations of one member.
 
         Raises:
@@ -285,9 +273,7 @@ class Pool(Space):
         """
         return [self.mutate(arch, rng) for _ in range(n)]
 
-    def crossover(
-        self, a: Architecture, b: Architecture, rng: random_module.Random, refusals: Refusals | None = None
-    ) -> Architecture:
+    def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
         """The member nearest to a cross of two, which takes every decision from one of them, by path; one of the two
         only where there is no other."""
         try:

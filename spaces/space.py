@@ -8,36 +8,34 @@ import random as random_module
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from archsearch.errors import AssignmentError, Infeasible, SpaceError, did_you_mean
+from archsearch.errors import AssignmentError, SpaceError
 from archsearch.spaces import moves
 from archsearch.spaces.architecture import Architecture
+from archsearch.spaces.assignment import checked_answers, read_assignment
 from archsearch.spaces.check import check_space, constraint_paths
 from archsearch.spaces.count import Count
-from archsearch.spaces.decisions import Decision, frozen, typed
+from archsearch.spaces.decisions import Decision, typed
 from archsearch.spaces.describe import describe
 from archsearch.spaces.encode import Columns, encode
 from archsearch.spaces.facts import FactTable
-from archsearch.spaces.feasible import Feasibility, no_completion, redraw_path
+from archsearch.spaces.feasible import Feasibility
 from archsearch.spaces.node import Node, has_node
 from archsearch.spaces.program import MAX_SITES, Compiler
-from archsearch.spaces.refusals import Refusals
 from archsearch.spaces.replay import Replay
 from archsearch.spaces.require import Constraint, as_requirements
 from archsearch.spaces.resolve import resolve
+from archsearch.spaces.sampling import draw_again, sample_constrained, sample_freely, walk_constrained
 from archsearch.spaces.schema import json_schema
 from archsearch.spaces.steps import Answers, Program
 from archsearch.spaces.tensor import Tensor
 from archsearch.spaces.text import space_text
-from archsearch.spaces.uniform import Uniform, UniformDraws, check_uniform
+from archsearch.spaces.uniform import Uniform, UniformDraws
 from archsearch.spaces.walk import Decide, enumerate_answers, sample_plain, walk
 from archsearch.spaces.wiring import Refused
 
 if TYPE_CHECKING:
     import networkx
     import numpy as np
-
-# After this many refusals in a row a filter is taken to refuse everything.
-MAX_REFUSALS = 10_000
 
 
 class Space:
@@ -117,53 +115,18 @@ class Space:
                 self._guide = Feasibility(compiler, self._required_names, self.facts)
         return compiler
 
-    def walk(self, decide: Decide, refusals: Refusals | None = None) -> Answers:
+    def walk(self, decide: Decide) -> Answers:
         """The answers, in the order of the walk, that `decide(decision, path)` gives.
 
         Where constraints leave no completion for an answer, the decision is narrowed before it is asked.
 
-        Args:
-            refusals: counts the walks that `require` refuses, where it has no table of completions.
-
         Raises:
-            Infeasible: constraints refuse everything, or `refusals` are spent.
+            Infeasible: constraints refuse everything.
         """
         compiler = self.compiler
-        program = compiler.program(compiler.root)
-        if self._guide is None:
-            return walk(program, decide, self.max_decisions)
-        return self._walk_constrained(decide, refusals)
-
-    def _walk_constrained(self, decide: Decide, refusals: Refusals | None) -> Answers:
-        compiler = self.compiler
-
-        def ask(decision: Decision, path: str) -> Any:
-            if decision.size == 0:
-                raise no_completion(path, compiler)
-            return decision.options[0] if decision.size == 1 else decide(decision, path)  # type: ignore[index]
-
-        program = compiler.program(compiler.root)
-        answer: Decide = ask
-        why = ""
-        for _ in range(MAX_REFUSALS):
-            try:
-                answers = walk(program, answer, self.max_decisions, self._guide)
-            except Refused as error:
-                answer, why = ask, str(error)
-                if refusals is not None:
-                    refusals.count()
-                continue
-            refused = self.refused(answers)
-            if not refused:
-                return answers
-            if refusals is not None:
-                refusals.count()
-            # No table of completions (reals, or too many states): draw the last decision that is read again.
-            answer = redraw(answers, redraw_path(refused, answers), ask)
-            why = ", ".join([c.text() for c in refused])
-        raise Infeasible(
-            f"{MAX_REFUSALS} draws in a row were refused by {why}; a constraint over fewer names is easier"
-        )
+        if self._guide is not None:
+            return walk_constrained(self, self._guide, decide)
+        return walk(compiler.program(compiler.root), decide, self.max_decisions)
 
     def refused(self, answers: Answers) -> list[Constraint]:
         """The constraints that do not allow these answers."""
@@ -188,22 +151,13 @@ class Space:
         return resolve(self.compiler.root, self.walk(decide))
 
     @overload
-    def sample(
-        self, rng: random_module.Random, *, uniform: Uniform = "decisions", refusals: Refusals | None = None
-    ) -> Architecture: ...
+    def sample(self, rng: random_module.Random, *, uniform: Uniform = "decisions") -> Architecture: ...
 
     @overload
-    def sample(
-        self, rng: random_module.Random, n: int, *, uniform: Uniform = "decisions", refusals: Refusals | None = None
-    ) -> list[Architecture]: ...
+    def sample(self, rng: random_module.Random, n: int, *, uniform: Uniform = "decisions") -> list[Architecture]: ...
 
     def sample(
-        self,
-        rng: random_module.Random,
-        n: int | None = None,
-        *,
-        uniform: Uniform = "decisions",
-        refusals: Refusals | None = None,
+        self, rng: random_module.Random, n: int | None = None, *, uniform: Uniform = "decisions"
     ) -> Architecture | list[Architecture]:
         """Draw an architecture, or a list of `n`.
 
@@ -213,85 +167,41 @@ class Space:
             uniform: over the options of each decision as it comes up, or by its prior where it has one ("decisions"),
                 or over all architectures ("architectures", by the exact count of `size()`, whatever the priors; a
                 Real counts as one answer).
-            refusals: counts what `require` and `where` refuse.
 
         Raises:
-            Infeasible: constraints refuse everything that was drawn, or `refusals` are spent.
+            Infeasible: constraints refuse everything that was drawn.
             EndlessSpace: a grammar did not end.
             SizeTooHard, SpaceError: for "architectures", where they cannot be counted, or have no end.
         """
         if n is not None and (type(n) is not int or n < 0):
             raise SpaceError(f"sample(rng, n): expected how many architectures to draw, but got {n!r}")
         if uniform != "decisions" or self.where or self._is_guided:
-            propose = self._proposals(rng.random, uniform, refusals)
             if n is None:
-                return self.first_allowed(propose, refusals)
-            return [self.first_allowed(propose, refusals) for _ in range(n)]
-        random, max_decisions = rng.random, self.max_decisions
-        program = self._program()
-        if n is None:
-            try:  # the common case without a call more than it needs
-                return Architecture(self, sample_plain(program, random, max_decisions))
-            except Refused:
-                return Architecture(self, self._draw(program, random))
-        archs: list[Architecture] = []
-        while len(archs) < n:
-            program = self._program()
-            try:
-                for _ in range(min(1_000, n - len(archs))):
-                    archs.append(Architecture(self, sample_plain(program, random, max_decisions)))
-            except Refused:
-                archs.append(Architecture(self, self._draw(program, random)))
-        return archs
+                return sample_constrained(self, rng, uniform)
+            return [sample_constrained(self, rng, uniform) for _ in range(n)]
+        if n is not None:
+            return sample_freely(self, rng, n)
+        try:  # the common case without a call more than it needs
+            return Architecture(self, sample_plain(self.plain_program(), rng.random, self.max_decisions))
+        except Refused:
+            return Architecture(self, draw_again(self, rng))
 
-    def _draw(self, program: Program, random: Callable[[], float]) -> Answers:
-        """One draw; where a Lazy gave a graph that is dead under it, the next."""
-        for _ in range(MAX_REFUSALS):
-            try:
-                return sample_plain(program, random, self.max_decisions)
-            except Refused as error:
-                reason = str(error)
-        raise Infeasible(f"{MAX_REFUSALS} draws in a row were refused; the last: {reason}")
-
-    def _program(self) -> Program:
+    def plain_program(self) -> Program:
         """The program of a space without constraints; a grammar that has filled the memory starts anew after it."""
         compiler = self._compiler if self._compiler is not None else self.compiler
         if compiler.num_programs > MAX_SITES:
             self._compiler = None
         return compiler.root.program or compiler.program(compiler.root)
 
-    def _proposals(
-        self, random: Callable[[], float], uniform: Uniform, refusals: Refusals | None
-    ) -> Callable[[], Answers]:
-        if uniform == "decisions":
-            return lambda: self.walk(lambda decision, path: decision.draw(random), refusals)
-        check_uniform(uniform, "sample")
-        draws = self._uniform_draws
-        if draws is None:
-            draws = self._uniform_draws = UniformDraws(self)
-        return lambda: draws.draw(random)
+    def uniform_draws(self) -> UniformDraws:
+        """Draws that are uniform over the architectures; counting them is done once.
 
-    def first_allowed(self, propose: Callable[[], Answers], refusals: Refusals | None = None) -> Architecture:
-        """The first proposal that `where` allows; after 10,000 refusals an error with each filter's share."""
-        by_filter = [0] * len(self.where)
-        for _ in range(MAX_REFUSALS):
-            arch = Architecture(self, propose())
-            for i, allows in enumerate(self.where):
-                if not allows(arch):
-                    by_filter[i] += 1
-                    break
-            else:
-                return arch
-            if refusals is not None:
-                refusals.count()
-        shares = [
-            f"{getattr(f, '__name__', repr(f))} (where[{i}]) {n / MAX_REFUSALS:.0%}"
-            for i, (f, n) in enumerate(zip(self.where, by_filter, strict=True))
-        ]
-        raise Infeasible(
-            f"where= refused {MAX_REFUSALS} architectures in a row: {', '.join(shares)}; allow more, or leave out of "
-            "the space what is never allowed"
-        )
+        Raises:
+            SizeTooHard, SpaceError, Infeasible: as `UniformDraws`.
+        """
+        if self._uniform_draws is None:
+            self._uniform_draws = UniformDraws(self)
+        return self._uniform_draws
 
     def allowed(self, arch: Architecture) -> bool:
         """Whether `where` allows an architecture."""
@@ -368,33 +278,7 @@ class Space:
 
     def replay(self, given: Answers) -> Answers:
         """The answers in the order of the walk, checked as `architecture` does, but for `where`."""
-        compiler = self.compiler
-
-        def answer(decision: Decision, path: str) -> Any:
-            if path not in given:
-                raise AssignmentError(
-                    f"{path}: no answer given, {decision.expected()}{did_you_mean(path, given.keys() - used)}", path
-                )
-            used.add(path)
-            try:
-                return decision.parse(given[path])
-            except ValueError as error:
-                raise AssignmentError(f"{path}: {error}", path) from None
-
-        used: set[str] = set()
-        try:
-            answers = self.free_walk(answer)
-        except Refused as error:
-            raise AssignmentError(f"these answers make no graph: {error}") from None
-        for path in given:
-            if path not in answers:
-                known = path in compiler.paths
-                why = "is not asked under these answers" if known else "is not a decision of the space"
-                raise AssignmentError(f"{path}: {why}{'' if known else did_you_mean(path, answers)}", path)
-        for constraint in self.refused(answers):
-            values = ", ".join([f"{path}={answers[path]!r}" for path in constraint.paths])
-            raise AssignmentError(f"{constraint.text()} does not allow {values}", constraint.paths[0])
-        return answers
+        return checked_answers(self, given)
 
     def free_walk(self, decide: Decide) -> Answers:
         """Like `walk`, but constraints neither narrow nor check: the caller does, with `refused`."""
@@ -413,36 +297,31 @@ class Space:
         replay: Replay = arch._replay[1]
         return replay
 
-    def mutate(self, arch: Architecture, rng: random_module.Random, refusals: Refusals | None = None) -> Architecture:
+    def mutate(self, arch: Architecture, rng: random_module.Random) -> Architecture:
         """An architecture that differs in one live decision; what still applies keeps its answer, by path.
 
         Raises:
             SingleArchitecture: nothing else can be reached.
-            Infeasible: `refusals`, which count what constraints refuse, are spent.
         """
-        return moves.mutate(self, arch, rng, refusals)
+        return moves.mutate(self, arch, rng)
 
-    def mutations(
-        self, arch: Architecture, n: int, rng: random_module.Random, refusals: Refusals | None = None
-    ) -> list[Architecture]:
+    def mutations(self, arch: Architecture, n: int, rng: random_module.Random) -> list[Architecture]:
         """As many mutations of one architecture: what so many calls of `mutate` give, in less time.
 
-        Where `refusals`, which count what constraints refuse, are spent, those that were found.
+        Where refusals are bounded (`archsearch.spaces.refusals`) and spent, those that were found.
 
         Raises:
             SingleArchitecture: nothing else can be reached.
         """
-        return moves.mutations(self, arch, n, rng, refusals)
+        return moves.mutations(self, arch, n, rng)
 
-    def crossover(
-        self, a: Architecture, b: Architecture, rng: random_module.Random, refusals: Refusals | None = None
-    ) -> Architecture:
+    def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
         """An architecture that takes every decision from one of two, by path.
 
         Raises:
-            Infeasible: constraints refuse 100 of them, or `refusals`, which count these, are spent.
+            Infeasible: constraints refuse 100 of them.
         """
-        return moves.crossover(self, a, b, rng, refusals)
+        return moves.crossover(self, a, b, rng)
 
     def neighbors(
         self, arch: Architecture, limit: int = 64, rng: random_module.Random | None = None
@@ -512,36 +391,6 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({self.root!r})" if isinstance(self.root, Node) else f"Space({{{', '.join(self.root)}}})"
-
-
-def redraw(before: Answers, again: str, ask: Decide) -> Decide:
-    """The answers of `before`, but for the decision at `again`."""
-
-    def decide(decision: Decision, path: str) -> Any:
-        return before[path] if path in before and path != again else ask(decision, path)
-
-    return decide
-
-
-def read_assignment(assignment: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    if isinstance(assignment, Mapping):
-        pairs = list(assignment.items())
-    elif isinstance(assignment, str) or not isinstance(assignment, Iterable):
-        raise AssignmentError(f"an assignment maps paths to answers, but got {assignment!r}")
-    else:
-        pairs = []
-        for pair in assignment:
-            if isinstance(pair, str) or not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise AssignmentError(f"an assignment is a dict or a list of (path, answer) pairs, but has {pair!r}")
-            pairs.append(tuple(pair))
-    given: dict[str, Any] = {}
-    for path, answer in pairs:
-        if not isinstance(path, str):
-            raise AssignmentError(f"paths are strings, but got {path!r}")
-        if path in given:
-            raise AssignmentError(f"{path}: answered twice", path)
-        given[path] = frozen(answer)
-    return given
 
 
 __all__ = ["Architecture", "Space"]

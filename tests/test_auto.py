@@ -87,7 +87,7 @@ def test_turns_on_hundreds_of_decisions() -> None:
 
 def test_constraints_that_refuse_a_draw_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """They say nothing of the searcher; where they refuse all, the study ends before its first trial."""
-    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 30)
+    monkeypatch.setattr("archsearch.spaces.sampling.MAX_REFUSALS", 30)
     root = {"n": Integer(1, 1_000), "x": Real(0.0, 1.0)}
     some = Space(root, where=lambda arch: arch["n"] <= 40)
     with pytest.raises(Infeasible):

@@ -389,7 +389,7 @@ def test_constraints_that_refuse_thousands_of_draws_now_and_then(
     searcher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A study would end there, and there again whenever it is gone on with, as its draws are the same."""
-    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 30)
+    monkeypatch.setattr("archsearch.spaces.sampling.MAX_REFUSALS", 30)
     space = Space({"n": Integer(1, 1_000), "x": Real(0.0, 1.0)}, where=lambda arch: arch["n"] <= 40)
     with pytest.raises(Infeasible):
         space.sample(random.Random(0), 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from archsearch.searchers.smbo import SMBO
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.nodes import Choice, Integer, Real
 from archsearch.spaces.pool import Pool
-from archsearch.spaces.refusals import Refusals
+from archsearch.spaces.refusals import at_most
 from archsearch.spaces.space import Space
 
 
@@ -103,7 +104,7 @@ def test_a_draw_that_is_refused_too_often_does_not_end_a_model(space: Any, monke
     search = SMBO(initial=3).start(Problem(made, {"m": "maximize"}))
     for number in range(3):
         tell(search, number, search.ask(number, []).assignment)  # type: ignore[union-attr]
-    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 5)
+    monkeypatch.setattr("archsearch.spaces.sampling.MAX_REFUSALS", 5)
     for number in range(3, 8):
         proposal = search.ask(number, [])
         assert proposal is not None
@@ -114,34 +115,48 @@ def test_a_draw_that_is_refused_too_often_does_not_end_a_model(space: Any, monke
 def test_refusals_end_draws_and_moves() -> None:
     rng = random.Random(0)
     space, where = few_are_allowed()
-    with pytest.raises(Infeasible, match="refused 7 architectures"):
-        space.sample(rng, refusals=Refusals(7))
+    with pytest.raises(Infeasible, match="refused 7 architectures"), at_most(7):
+        space.sample(rng)
     assert where.asked == 7
     space, where = no_change_is_allowed()
     first, second = space.sample(rng, 2)
     moves: list[Callable[[], Architecture]] = [
-        lambda: space.mutate(first, rng, Refusals(7)),
-        lambda: space.crossover(first, second, rng, Refusals(7)),
+        lambda: space.mutate(first, rng),
+        lambda: space.crossover(first, second, rng),
     ]
     for move in moves:
         where.asked = 0
-        with pytest.raises(Infeasible, match="refused 7 architectures"):
+        with pytest.raises(Infeasible, match="refused 7 architectures"), at_most(7):
             move()
         assert where.asked == 7
+
+
+def test_bounds_within_bounds() -> None:
+    """The innermost counts, and after it the outer one goes on where it was, whatever ended the inner one."""
+    rng = random.Random(0)
+    space, where = few_are_allowed()
+    with at_most(7) as outer:
+        with suppress(Infeasible), at_most(3) as inner:
+            space.sample(rng)
+        assert (outer.number, inner.number, where.asked) == (0, 3, 3)
+        with pytest.raises(Infeasible):
+            space.sample(rng)
+    assert (outer.number, inner.number, where.asked) == (7, 3, 10)
+    assert space.sample(rng)["n"] <= 1_000
 
 
 def test_refusals_end_draws_of_a_pool() -> None:
     """Its moves ask the filter once a member, and so count nothing."""
     where = Counted(lambda arch: arch["n"] == 0)
     pool = Pool(Space({"n": Integer(0, 99)}, where=where), [{"n": i} for i in range(100)])
-    with pytest.raises(Infeasible, match="refused 7 architectures"):
-        pool.sample(random.Random(0), refusals=Refusals(7))
+    with pytest.raises(Infeasible, match="refused 7 architectures"), at_most(7):
+        pool.sample(random.Random(0))
     assert where.asked == 7
     where.allows = lambda arch: arch["n"] < 2
     zero, one = list(pool.enumerate())
-    refusals = Refusals(1)
-    assert pool.mutations(zero, 3, random.Random(0), refusals) == [one] * 3
-    assert pool.crossover(zero, one, random.Random(0), refusals) in (zero, one)
+    with at_most(1) as refusals:
+        assert pool.mutations(zero, 3, random.Random(0)) == [one] * 3
+        assert pool.crossover(zero, one, random.Random(0)) in (zero, one)
     assert refusals.number == 0
 
 
@@ -150,7 +165,7 @@ def test_tree_search_where_a_walk_is_refused_too_often(monkeypatch: pytest.Monke
     space = Space({"a": Real(0.0, 1.0), "b": Real(0.0, 1.0)}, require=lambda a, b: abs(a - b) < 0.03)
     search = MCTS(rollouts="random").start(Problem(space, {"m": "maximize"}))
     tell(search, 0, search.ask(0, []).assignment)  # type: ignore[union-attr]
-    monkeypatch.setattr("archsearch.spaces.space.MAX_REFUSALS", 12)
+    monkeypatch.setattr("archsearch.spaces.sampling.MAX_REFUSALS", 12)
     for number in range(1, 20):
         proposal = search.ask(number, [])
         assert proposal is not None
@@ -163,7 +178,8 @@ def test_mutations_are_those_that_were_found() -> None:
     first = space.sample(random.Random(0))
     every = [arch.id for arch in space.mutations(first, 30, random.Random(1))]
     where.refused = 0
-    some = [arch.id for arch in space.mutations(first, 30, random.Random(1), Refusals(5))]
+    with at_most(5):
+        some = [arch.id for arch in space.mutations(first, 30, random.Random(1))]
     assert where.refused == 5
     assert 0 < len(some) < 30
     assert some == every[: len(some)]
@@ -179,8 +195,8 @@ def test_a_constraint_without_a_table_is_counted_as_well() -> None:
         return a + b < 1e-9
 
     space = Space({"a": Real(0.0, 1.0), "b": Real(0.0, 1.0), "c": Choice([1, 2])}, require=require)
-    with pytest.raises(Infeasible, match="refused 7 architectures"):
-        space.sample(random.Random(0), refusals=Refusals(7))
+    with pytest.raises(Infeasible, match="refused 7 architectures"), at_most(7):
+        space.sample(random.Random(0))
     assert tries <= 14
     embedding = Embedding(space)
     tries = 0
