@@ -40,9 +40,3 @@ def log_expected_improvement(mean: Array, std: Array, best: float) -> Array:
     improvement: Array = np.log(std) + log_density + np.log(np.where(z > -25.0, np.maximum(ratio, 1e-300), tail))
     # Beyond 25 the density is nothing beside the gain of the mean itself, and its exponential would overflow.
     return np.where(z > 25.0, np.log(np.maximum(best - mean, 1e-300)), improvement)
-
-
-def probability_within(mean: Array, std: Array, limit: float = 0.0) -> Array:
-    """P[value <= limit]."""
-    probability: Array = ndtr((limit - mean) / std)
-    return probability
