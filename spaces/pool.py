@@ -259,8 +259,12 @@ class Pool(Space):
         Raises:
             SingleArchitecture: there is no other that `where` allows.
         """
+        return self.neighbor(self.members.shares(arch.answers), arch, rng)
+
+    def neighbor(self, shares: npt.NDArray[np.float64], arch: Architecture, rng: random_module.Random) -> Architecture:
+        """What `mutate` gives, with the shares by which members differ from the architecture."""
         size = max(1, min(NEAREST, math.isqrt(len(self.answers) - 1)))
-        other = self.draw_allowed(self.nearest(self.members.shares(arch.answers), [arch], size), rng)
+        other = self.draw_allowed(self.nearest(shares, [arch], size), rng)
         if other is None:
             raise SingleArchitecture(f"the pool of {len(self.answers)} holds no other architecture to mutate to")
         return other
@@ -271,7 +275,8 @@ class Pool(Space):
         Raises:
             SingleArchitecture: there is no other that `where` allows.
         """
-        return [self.mutate(arch, rng) for _ in range(n)]
+        shares = self.members.shares(arch.answers)
+        return [self.neighbor(shares, arch, rng) for _ in range(n)]
 
     def crossover(self, a: Architecture, b: Architecture, rng: random_module.Random) -> Architecture:
         """The member nearest to a cross of two, which takes every decision from one of them, by path; one of the two
