@@ -1,7 +1,8 @@
-"""How trials on both sides of a limit compare, for a search whose means of scores take what breaks it for a bad answer.
+"""How trials on both sides of a limit compare, for a search that looks where the best are or goes by means of scores.
 
 The best often lies at a limit. Where all that keeps it so far is poor, what comes close from the other side shows where
-to look; were it all ranked last, its answers would be avoided and the poor ones refined.
+to look; were it all ranked last, its answers would be avoided and the poor ones refined. Tree search makes its scores
+from these places, model-based search starts its local search from the first of them.
 """
 
 from __future__ import annotations

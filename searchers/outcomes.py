@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,23 +50,6 @@ class Outcome:
         (The rules of Deb, 2000, "An efficient constraint handling method for genetic algorithms".)
         """
         return (self.failed, sum(self.violations), self.losses[0] if self.losses else 0.0)
-
-
-def places_at_limits(outcomes: Sequence[Outcome]) -> list[tuple[bool, float, float]]:
-    """The `Outcome.place` of each trial, but one that breaks a limit shares the place of the best feasible.
-
-    It is the one that gains most on that by its violation. The best often lies at a limit, and where most of what has
-    its answers breaks it, they would all be taken for the worst.
-    """
-    places = [outcome.place for outcome in outcomes]
-    best = min([outcome.losses[0] for outcome in outcomes if outcome.feasible], default=math.inf)
-    gains = [
-        (best - outcome.losses[0]) / sum(outcome.violations) if outcome.losses and not outcome.feasible else 0.0
-        for outcome in outcomes
-    ]
-    if best < math.inf and max(gains) > 0:
-        places[gains.index(max(gains))] = min(places)
-    return places
 
 
 def outcome_of(told: Told, problem: Problem) -> Outcome:

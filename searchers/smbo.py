@@ -21,8 +21,9 @@ from archsearch.searchers.contract import Pending, Problem, Proposal, Search, To
 from archsearch.searchers.features import feature_functions
 from archsearch.searchers.forest_surrogate import ForestSurrogate
 from archsearch.searchers.gp_surrogate import GPSurrogate
+from archsearch.searchers.near_limits import places_near_limits
 from archsearch.searchers.ngram_surrogate import NgramSurrogate
-from archsearch.searchers.outcomes import Outcome, outcome_of, places_at_limits
+from archsearch.searchers.outcomes import Outcome, outcome_of
 from archsearch.searchers.pareto import undominated
 from archsearch.searchers.random import Random
 from archsearch.searchers.surrogate import Posterior, Surrogate
@@ -127,7 +128,7 @@ class SMBOSearch:
 
     def incumbents(self, rng: random.Random) -> list[Architecture]:
         """The best trials so far, best first; with several objectives some of the front, then the best by the first."""
-        places = places_at_limits(self.outcomes)
+        places = places_near_limits(self.outcomes)
         order = sorted(range(len(self.outcomes)), key=lambda i: places[i])
         if len(self.problem.objectives) > 1:
             feasible = [i for i in order if self.outcomes[i].feasible]
