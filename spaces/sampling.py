@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # After this many refusals in a row a filter is taken to refuse everything.
 MAX_REFUSALS = 10_000
+# After this many draws of one decision in a row, what was decided before it is taken to leave it no answer.
+MAX_REDRAWS = 100
 # So many plain draws are made between two looks at the memory that a grammar has filled.
 BLOCK = 1_000
 
@@ -93,21 +95,27 @@ def walk_constrained(space: Space, guide: Feasibility, decide: Decide) -> Answer
     program = compiler.program(compiler.root)
     answer: Decide = ask
     why = ""
+    redraws = 0
     for _ in range(MAX_REFUSALS):
         try:
             answers = walk(program, answer, space.max_decisions, guide)
         except Refused as error:
-            answer, why = ask, str(error)
+            answer, why, redraws = ask, str(error), 0
             count_refusal()
             continue
         refused = space.refused(answers)
         if not refused:
             return answers
         count_refusal()
-        # No table of completions (reals, or too many states): draw the last decision that is read again.
-        answer = redraw(answers, redraw_path(refused, answers), ask)
+        # No table of completions (reals, or too many states): draw the last decision that is read again, and where
+        # that does not help, everything.
+        redraws = (redraws + 1) % MAX_REDRAWS
+        answer = redraw(answers, redraw_path(refused, answers), ask) if redraws else ask
         why = ", ".join([c.text() for c in refused])
-    raise Infeasible(f"{MAX_REFUSALS} draws in a row were refused by {why}; a constraint over fewer names is easier")
+    raise Infeasible(
+        f"{MAX_REFUSALS} draws in a row were refused by {why}; a constraint over fewer names, or on reals with "
+        "narrower bounds, is easier"
+    )
 
 
 def redraw(before: Answers, again: str, ask: Decide) -> Decide:

@@ -202,3 +202,14 @@ def test_a_constraint_without_a_table_is_counted_as_well() -> None:
     tries = 0
     assert EffectDraws(space, embedding, np.zeros(embedding.width))(5, random.Random(0)) == []
     assert tries <= 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reals_that_leave_no_answer_to_the_last_are_drawn_again(seed: int) -> None:
+    """Of two reals the first is above 0.3 in seven draws of ten, and no draw of the second would mend that."""
+    space = Space({"a": Real(0.0, 1.0), "b": Real(0.0, 1.0)}, require=lambda a, b: a + b <= 0.3)
+    rng = random.Random(seed)
+    arch = space.sample(rng)
+    assert arch["a"] + arch["b"] <= 0.3
+    for other in (space.mutate(arch, rng), space.crossover(arch, space.sample(rng), rng)):
+        assert other["a"] + other["b"] <= 0.3
