@@ -85,7 +85,7 @@ def real_spaces() -> dict[str, Space]:
 
 
 def endless_spaces() -> dict[str, Space]:
-    """Grammars without an end: one whose draws end, and one where two draws in three do not."""
+    """Grammars without an end: one whose draws end, one where some do not, and one where two draws in three do not."""
 
     def chain() -> Choice:
         return Choice({"end": None, "more": Sequential(nn.Dropout(Choice([0.1, 0.2])), Lazy(chain))})
@@ -93,9 +93,13 @@ def endless_spaces() -> dict[str, Space]:
     def tree() -> Choice:
         return Choice({"end": None, "more": Parallel(Lazy(tree), Lazy(tree), Lazy(tree), merge="add")})
 
+    def term() -> Choice:  # few decisions, so that all its neighbours may be looked at, and some of them do not end
+        return Choice({"x": None, "not": {"of": Lazy(term)}, "and": {"of": Lazy(term), "with": Lazy(term)}})
+
     return {
         "chain": Space(Lazy(chain), max_decisions=500),
         "tree": Space({"model": Lazy(tree), "x": Integer(1, 10**6, log=True)}, max_decisions=100),
+        "term": Space({"term": Lazy(term)}, max_decisions=60),
     }
 
 

@@ -71,9 +71,25 @@ class Candidates:
         if isinstance(self.space, Pool):
             return self.new(self.space.neighbors(arch, number, self.rng))
         if sum([decision.size - 1 for decision in live(self.space, arch).values()]) <= number:
-            return self.new(self.space.neighbors(arch, 4, self.rng))
+            try:
+                return self.new(list(self.space.neighbors(arch, 4, self.rng)))
+            except EndlessSpace:
+                return self.new(self.ending(arch, number))
         with patience(number):
             return self.new(self.mutations(arch, number))
+
+    def ending(self, arch: Architecture, number: int) -> list[Architecture]:
+        """Those of so many mutations that end, in a grammar that sometimes does not."""
+        found = []
+        with patience(number):
+            for _ in range(number):
+                try:
+                    found.append(self.space.mutate(arch, self.rng))
+                except EndlessSpace:
+                    continue
+                except ArchsearchError:  # constraints leave no move from here, or few
+                    break
+        return found
 
     def far(self, arch: Architecture, number: int) -> list[Architecture]:
         """About so many mutations of mutations."""
