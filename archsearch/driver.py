@@ -36,6 +36,7 @@ from archsearch.searchers.contract import Pending, Proposal, State, stream
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.decisions import frozen
 from archsearch.spaces.same_network import network_of, value_labels
+from archsearch.stored import objective_values
 from archsearch.trial import TrialRecord
 
 # A trial whose workers are lost this often is recorded as failed.
@@ -358,8 +359,7 @@ class Driver:
         definition = self.definition
         if state == "done" and len(definition.objectives) == 1 and violation(definition.constraints, metrics) == 0:
             ((name, direction),) = definition.objectives.items()
-            value = metrics[name]
-            assert value is not None
+            value = objective_values(number, metrics, (name,))[name]
             sign = 1 if direction == "maximize" else -1
             if self.best is None or (sign * value, -number) > (sign * self.best[1], -self.best[0]):
                 self.best = (number, value)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from archsearch.enqueued import answers as as_answers
 from archsearch.enqueued import take
+from archsearch.errors import StoreError
 from archsearch.job import Metrics, Outcome, Report
 from archsearch.lease import Lease
 from archsearch.searchers.contract import Proposal, State, Told
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.space import Space
 from archsearch.store import Store, dumps, now
+from archsearch.stored import as_mapping, as_metrics, as_numbers, objective_values
 from archsearch.trial import TrialRecord
+
+T = TypeVar("T")
 
 COLUMNS = """
     SELECT trials.*, attempts.attempt, attempts.state AS kind, attempts.message, attempts.traceback
@@ -30,6 +34,8 @@ COLUMNS = """
 ADD_ATTEMPT = "INSERT INTO attempts (study, number, attempt, state, started) VALUES (?, ?, ?, 'running', ?)"
 
 ADD_EVENT = "INSERT INTO events (study, happened, kind, message) VALUES (?, ?, ?, ?)"
+
+NUMBERS = "SELECT number, architecture FROM trials WHERE study = :study"
 
 NOT_A_FAILURE = ("running", "done", "pruned", "interrupted")
 
@@ -281,8 +287,8 @@ class Record:
         return TrialRecord(
             number=row["number"],
             state=row["state"],
-            assignment=as_answers(row["assignment"]),
-            metrics=json.loads(row["metrics"]),
+            assignment=self.decoded(row, "assignment", as_answers),
+            metrics=self.decoded(row, "metrics", as_metrics),
             seconds=row["seconds"],
             attempts=row["attempt"] or 0,
             kind=None if row["kind"] in NOT_A_FAILURE else row["kind"],
@@ -291,20 +297,55 @@ class Record:
             finish=row["finish"],
             heard=row["heard"],
             heard_reports=row["heard_reports"],
-            pending=tuple(json.loads(row["pending"])),
+            pending=self.decoded(row, "pending", as_numbers),
             parent=row["parent"],
             budget=row["budget"],
-            note=json.loads(row["note"]),
+            note=self.decoded(row, "note", as_mapping),
             canonical_id=row["canonical_id"],
             evaluation=row["evaluation"],
             reused_from=row["reused_from"],
             space=self.space,
         )
 
+    def decoded(self, row: Mapping[str, Any], column: str, decode: Callable[[str], T]) -> T:
+        """What a column of a trial holds.
+
+        Raises:
+            StoreError: it holds something else.
+        """
+        try:
+            return decode(row[column])
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{self.store.path}: trial {row['number']} has {row[column]!r:.100} as its {column}, which archsearch "
+                f"did not write ({error})"
+            ) from error
+
     def num_trials(self) -> int:
-        """How many there are."""
-        query = "SELECT count(*) AS n FROM trials WHERE study = :study"
-        return int(self.store.query(query, {"study": self.study})[0]["n"])
+        """How many there are.
+
+        Raises:
+            StoreError: some are missing.
+        """
+        query = """
+            SELECT (SELECT count(*) FROM trials WHERE study = :study) AS n,
+                (SELECT max(number) FROM trials WHERE study = :study) AS last,
+                (SELECT max(number) FROM attempts WHERE study = :study) AS tried
+        """
+        (row,) = self.store.query(query, {"study": self.study})
+        last = max([number for number in (row["last"], row["tried"]) if number is not None], default=-1)
+        if last + 1 != row["n"]:
+            there = {trial["number"] for trial in self.store.query(NUMBERS, {"study": self.study})}
+            missing = next(number for number in range(last + 1) if number not in there)
+            raise StoreError(
+                f"{self.store.path}: there is no trial {missing}, but there are rows of trial {last}; something else "
+                "than archsearch removed rows, so the study cannot go on: use another name"
+            )
+        return int(row["n"])
+
+    def architectures(self) -> dict[int, str]:
+        """The recorded id of each trial's architecture, by its number."""
+        return {row["number"]: row["architecture"] for row in self.store.query(NUMBERS, {"study": self.study})}
 
     def lockstep(self) -> int | None:
         """The number of workers of a study in lockstep; otherwise None."""
@@ -352,10 +393,5 @@ def told(
     objectives: Iterable[str],
 ) -> Told:
     """What a search hears of a finished trial: the same whether it just finished or is read from the record."""
-    values: dict[str, float] = {}
-    if state == "done":
-        for name in objectives:
-            value = metrics[name]
-            assert value is not None
-            values[name] = value
+    values = objective_values(number, metrics, objectives) if state == "done" else {}
     return Told(number, assignment, state, values, metrics, seconds)

@@ -11,6 +11,7 @@ from archsearch.constraints import Bounds, limits, nearest, violation, words
 from archsearch.searchers.contract import Direction
 from archsearch.searchers.pareto import undominated
 from archsearch.spaces.architecture import Architecture, answers_id
+from archsearch.stored import objective_values
 from archsearch.trial import TrialRecord
 
 
@@ -67,8 +68,8 @@ class StudyReport:
 
 def loss(trial: TrialRecord, objectives: Mapping[str, Direction]) -> tuple[float, ...]:
     """The objectives of a finished trial, smaller is better."""
-    values = [(trial.metrics[name], direction) for name, direction in objectives.items()]
-    return tuple([-value if direction == "maximize" else value for value, direction in values if value is not None])
+    values = objective_values(trial.number, trial.metrics, objectives)
+    return tuple([-values[name] if direction == "maximize" else values[name] for name, direction in objectives.items()])
 
 
 def studies_text(studies: Sequence[StudyReport]) -> str:

@@ -24,6 +24,7 @@ from archsearch.interrupts import Interrupts
 from archsearch.job import Report
 from archsearch.loop import go_on
 from archsearch.record import Record
+from archsearch.reports import loss
 from archsearch.searchers.contract import Searcher
 from archsearch.searchers.pareto import undominated
 from archsearch.snapshot import Snapshot
@@ -374,8 +375,7 @@ class Study:
     def pareto(self) -> list[TrialRecord]:
         """The trials that no other beats, as good in every objective and better in one, of those in the constraints."""
         done = [t for t in self.trials if t.state == "done" and violation(self.constraints, t.metrics) == 0]
-        signs = {name: -1.0 if direction == "maximize" else 1.0 for name, direction in self.objectives.items()}
-        losses = [tuple([sign * (trial.metrics[name] or 0.0) for name, sign in signs.items()]) for trial in done]
+        losses = [loss(trial, self.objectives) for trial in done]
         return [trial for trial, kept in zip(done, undominated(losses), strict=True) if kept]
 
     def frame(self) -> pandas.DataFrame:

@@ -353,7 +353,7 @@ def test_a_run_of_answers_can_be_interrupted(store: Path) -> None:
         "UPDATE trials SET reused_from = 2 WHERE number = 3",
         "UPDATE trials SET reused_from = 2 WHERE number = 6",
         "UPDATE trials SET reused_from = 77 WHERE number = 2",
-        "UPDATE trials SET budget = 2 WHERE number = 0",
+        "UPDATE trials SET budget = 2 WHERE number = 2",
         "UPDATE trials SET canonical_id = 'x' WHERE number = 2",
     ],
 )
