@@ -108,14 +108,17 @@ def measured(
             raise StudyError(
                 f"evaluate returned {returned!r}, but there are several {what}: return a dict with " + ", ".join(needed)
             )
-        metrics = {} if returned is None and not needed else numbers({(needed or list(objectives))[0]: returned})
+        if returned is None and needed:
+            raise StudyError(f"evaluate returned None: return the value of {needed[0]!r}, or a dict of metrics with it")
+        metrics = {} if returned is None else numbers({(needed or list(objectives))[0]: returned})
     for name in [*objectives, *others]:
         if name in metrics:
             continue
         if name not in FREE_METRICS or arch is None:
             what = "objective" if name in objectives else "constrained metric"
             hint = did_you_mean(name, [*metrics, *FREE_METRICS])
-            raise StudyError(f"evaluate returned {sorted(metrics)}, but the {what} {name!r} is not there{hint}")
+            # First what is missing: a table of trials shows the beginning.
+            raise StudyError(f"the {what} {name!r} is not there{hint}; evaluate returned {sorted(metrics)}")
         metrics[name] = as_number(name, getattr(arch, name))
     return metrics
 

@@ -103,7 +103,11 @@ class Study:
     def tell(self, told: Told) -> None:
         self.running.pop(told.number, None)
         self.told.append(told)
-        self.search.tell(told)
+        try:
+            self.search.tell(told)
+        except Exception as error:
+            error.add_note(f"when it was told of trial {told.number}, whose state is {told.state!r}")
+            raise
 
     def add(self, assignment: Mapping[str, Any]) -> None:
         """A trial that somebody else chose."""
@@ -121,10 +125,21 @@ class Study:
         if proposal is None:
             self.number += 1
             return None
-        arch = self.problem.space.architecture(json.loads(json.dumps(dict(proposal.assignment))))
+        assert isinstance(proposal, Proposal), f"trial {number}: expected a Proposal or None, but ask gave {proposal!r}"
+        try:
+            arch = self.problem.space.architecture(json.loads(json.dumps(dict(proposal.assignment))))
+        except Exception as error:
+            error.add_note(f"trial {number}: what is proposed is no architecture of the space, or not in JSON")
+            raise
         paths = list(proposal.assignment)
         assert paths == list(arch.assignment), f"trial {number}: answers are in the order of the walk"
-        json.dumps(dict(proposal.note), allow_nan=False)
+        try:
+            json.dumps(dict(proposal.note), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"trial {number}: the note of its proposal cannot be written as JSON: {proposal.note!r}")
+            raise
+        under_way = [n for n, answers in self.running.items() if answers_id(answers) == arch.id]
+        assert not under_way, f"trial {number} is that of trial {under_way[0]}, which was given as pending: {arch!r}"
         assert arch.id not in self.found, f"trial {number} came before: {arch!r}"
         self.add(arch.assignment)
         return proposal
@@ -250,14 +265,15 @@ class SearcherContract:
         for problem in self.problems():
             for study, number, pending, proposal in self.proposals(problem):
                 if number % 3 == 0:
-                    assert copy.deepcopy(study.search).ask(number, pending) == proposal, f"trial {number}"
+                    again = copy.deepcopy(study.search).ask(number, pending)
+                    assert again == proposal, f"trial {number}: a deep copy proposes another"
 
     def test_a_search_that_was_told_the_same_proposes_the_same(self) -> None:
         """What a study does after a crash: tell a new search everything, then go on asking."""
         for problem in self.problems():
             for study, number, pending, proposal in self.proposals(problem):
                 if number % 5 == 0 or proposal is None:
-                    assert study.again().ask(number, pending) == proposal, f"trial {number}"
+                    assert study.again().ask(number, pending) == proposal, f"trial {number}: another when resumed"
 
     def test_its_draws_are_its_own(self) -> None:
         """Python's own generator neither decides a proposal nor is moved by one."""

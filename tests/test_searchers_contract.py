@@ -322,6 +322,29 @@ def test_the_contract_can_fail(name: str, test: str) -> None:
         getattr(CONTRACTS[name], test)()
 
 
+def test_the_contract_says_what_is_wrong() -> None:
+    """Not only that something is: who writes a searcher reads this first."""
+
+    def not_in_json(self: Any, number: int, pending: Any) -> Any:
+        proposal = sound(self, number, pending)
+        return proposal and Proposal(proposal.assignment, note={"value": float("nan")})
+
+    def an_assignment(self: Any, number: int, pending: Any) -> Any:
+        proposal = sound(self, number, pending)
+        return proposal and proposal.assignment
+
+    said = {
+        "is that of trial 0, which was given as pending": CONTRACTS["forgets what is pending"],
+        "trial 0: what is proposed is no architecture of the space": CONTRACTS["nonsense"],
+        "trial 0: the note of its proposal cannot be written as JSON": broken(not_in_json),
+        "trial 0: expected a Proposal or None, but ask gave {": broken(an_assignment),
+    }
+    for words, contract in said.items():
+        with pytest.raises(Exception) as raised:  # noqa: PT011 (whatever a broken searcher raises)
+            getattr(contract, NEW)()
+        assert words in "\n".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
+
+
 @pytest.mark.parametrize("happens", ["all fail", "the first fail", "all are stopped early"])
 def test_what_happened_is_in_the_error(happens: str) -> None:
     """Each of these alone is enough to fail a searcher that takes all trials to be done."""

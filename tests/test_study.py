@@ -394,6 +394,16 @@ def test_what_failed_is_said_where_nothing_is_done(store: Path) -> None:
         _ = study.best
 
 
+def test_what_is_missing_is_said_first(store: Path) -> None:
+    """In 80 characters, which is what `archsearch show` has place for."""
+    metrics = dict.fromkeys([f"a_metric_of_many_{i}" for i in range(20)], 0.5)
+    study = Study(SPACE, lambda trial: metrics if trial.number else None, store=store)
+    study.run(trials=2)
+    first, second = [str(trial.message)[:80] for trial in study.trials]
+    assert "evaluate returned None: return the value of 'accuracy'" in first
+    assert "the objective 'accuracy' is not there; evaluate returned" in second
+
+
 def test_a_free_metric_misspelt_is_said(store: Path) -> None:
     study = Study(SPACE, lambda trial: {"accuracy": 0.5}, store=store, constraints={"params": "<= 3"})
     study.run(trials=1)
