@@ -28,7 +28,7 @@ from typing import Any
 from archsearch.constraints import violation, words
 from archsearch.definition import Definition
 from archsearch.enqueued import Enqueued, take, trial_since, waiting
-from archsearch.errors import Infeasible
+from archsearch.errors import Infeasible, StudyError
 from archsearch.job import Job, Metrics, Outcome, Report
 from archsearch.record import Asked, Record, Reused, told
 from archsearch.reuse import carried_over, evaluation_id
@@ -36,6 +36,7 @@ from archsearch.searchers.contract import Pending, Proposal, State, stream
 from archsearch.spaces.architecture import answers_id
 from archsearch.spaces.decisions import frozen
 from archsearch.spaces.same_network import network_of, value_labels
+from archsearch.store import dumps
 from archsearch.stored import objective_values
 from archsearch.trial import TrialRecord
 
@@ -108,6 +109,7 @@ class Driver:
         self.num_reused = 0
         self.num_trials = 0
         self.num_reports = 0
+        self.seconds_asking = 0.0
         self.replay()
         self.reason: str | None = getattr(self.search, "reason", None)
         if self.reason and not self.num_trials:
@@ -232,7 +234,29 @@ class Driver:
             self.place = queued[0].place
             if not self.reuse or not self.is_tried(queued[0]):
                 return Proposal(queued[0].assignment, note={"enqueued": True}), self.place
-        return self.search.ask(number, pending), None
+        began = time.perf_counter()
+        proposal = self.search.ask(number, pending)
+        self.seconds_asking += time.perf_counter() - began
+        return self.checked(number, proposal), None
+
+    def checked(self, number: int, proposal: Any) -> Proposal | None:
+        """What a searcher proposed, as it can be recorded.
+
+        Raises:
+            StudyError: it cannot.
+        """
+        searcher = type(self.definition.searcher).__name__
+        if proposal is not None and not isinstance(proposal, Proposal):
+            raise StudyError(
+                f"searcher {searcher}, trial {number}: expected a Proposal or None, but ask gave {proposal!r:.200}"
+            )
+        try:
+            dumps(dict(proposal.note) if proposal else {})
+        except (TypeError, ValueError) as error:
+            raise StudyError(
+                f"searcher {searcher}, trial {number}: the note of its proposal cannot be written as JSON: {error}"
+            ) from error
+        return proposal
 
     def is_tried(self, queued: Enqueued) -> bool:
         """Whether a trial has the architecture that waited; the record then says which, if that is committed."""

@@ -16,6 +16,7 @@ def go_on(driver: Driver, target: int, executor: Executor, progress: Callable[[S
     """Go on until the study has `target` trials, or nothing is left to propose."""
     started = time.monotonic()
     finished_before = driver.num_finished
+    asking_before = driver.seconds_asking
     num_lost = 0
     backlog: deque[Job] = deque()
     submitted = ended = 0
@@ -48,6 +49,7 @@ def go_on(driver: Driver, target: int, executor: Executor, progress: Callable[[S
                     best=driver.best,
                     seconds=time.monotonic() - started,
                     num_reused=driver.num_reused,
+                    seconds_asking=driver.seconds_asking - asking_before,
                 )
             )
         if submitted == ended and (exhausted or driver.num_trials >= target):

@@ -18,6 +18,8 @@ from rich.text import Text
 
 from archsearch.snapshot import Snapshot
 
+# The searcher's share of the time is shown where it is at least this, and after at least so many seconds.
+SHARE, ENOUGH = 0.1, 1.0
 EVERY = 10.0  # seconds between plain lines while nothing improves
 REDRAW = 0.1  # seconds between redraws of the live line: a redraw takes as long as a short trial
 
@@ -91,6 +93,7 @@ def sentence(snapshot: Snapshot, objective: str) -> str:
     """
     failed = ", ".join(f"{number} {kind}" for kind, number in sorted(snapshot.failures.items()) if number)
     left = snapshot.seconds_left
+    asking = snapshot.seconds_asking
     parts = [
         f"{snapshot.finished}/{snapshot.target} trials",
         f"best {objective} {snapshot.best[1]:.5g} (trial {snapshot.best[0]})" if snapshot.best else "",
@@ -98,6 +101,9 @@ def sentence(snapshot: Snapshot, objective: str) -> str:
         f"{snapshot.num_reused} reused" if snapshot.num_reused else "",
         f"failed: {failed}" if failed else "",
         f"workers lost: {snapshot.num_lost}" if snapshot.num_lost else "",
+        f"{asking / snapshot.seconds:.0%} of the time in the searcher"
+        if asking >= ENOUGH and asking >= SHARE * snapshot.seconds
+        else "",
         f"{duration(left)} left" if left and left >= 0.5 else "",
     ]
     return " · ".join(part for part in parts if part)

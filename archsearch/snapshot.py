@@ -20,6 +20,7 @@ class Snapshot:
         best: the number of the best trial and its value; None before there is one, and with several objectives.
         seconds: how long this run has taken.
         num_reused: finished trials that another one's evaluation answered.
+        seconds_asking: how much of it the searcher took to propose.
     """
 
     target: int
@@ -31,6 +32,7 @@ class Snapshot:
     best: tuple[int, float] | None
     seconds: float
     num_reused: int = 0
+    seconds_asking: float = 0.0
 
     @property
     def seconds_left(self) -> float | None:

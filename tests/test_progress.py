@@ -37,6 +37,13 @@ def test_a_line_when_the_best_improves_and_otherwise_every_ten_seconds() -> None
     ]
 
 
+def test_a_slow_searcher_is_said() -> None:
+    said = "of the time in the searcher"
+    assert f"40% {said}" in sentence(snapshot(3, 10.0, seconds_asking=4.0), "accuracy")
+    assert said not in sentence(snapshot(3, 10.0, seconds_asking=0.9), "accuracy")  # less than a second
+    assert said not in sentence(snapshot(3, 100.0, seconds_asking=9.0), "accuracy")  # less than a tenth
+
+
 def test_the_end_is_always_said_and_said_once() -> None:
     progress, out = plain()
     with progress:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from typing import Any
 import pytest
 
 from archsearch import nn
-from archsearch.errors import SpaceChanged
-from archsearch.searchers.contract import Problem, Search
+from archsearch.errors import SpaceChanged, StudyError
+from archsearch.searchers.contract import Pending, Problem, Proposal, Search, Told
+from archsearch.snapshot import Snapshot
 from archsearch.spaces.nodes import Choice, Derived, Integer, Sequential
 from archsearch.spaces.space import Space
 from archsearch.study import Study
@@ -82,6 +85,56 @@ def test_a_search_that_cannot_start_leaves_nothing_behind(store: Path) -> None:
     with contextlib.closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT count(*) FROM studies").fetchone() == (0,)
     Study(space, lambda trial: 1.0, store=store).run(trials=1)
+
+
+@dataclass(frozen=True)
+class Giving:
+    """A searcher that proposes this, slowly."""
+
+    what: str
+
+    def start(self, problem: Problem) -> Search:
+        return Given(self.what)
+
+
+class Given:
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def ask(self, number: int, pending: Sequence[Pending]) -> Any:
+        time.sleep(0.01)
+        proposed: dict[str, Any] = {
+            "answers": {"a": number},
+            "note": Proposal({"a": number}, note={"value": math.nan}),
+            "sound": Proposal({"a": number}),
+        }
+        return proposed[self.what]
+
+    def tell(self, told: Told) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("answers", r"searcher Giving, trial 0: expected a Proposal or None, but ask gave \{'a': 0\}"),
+        ("note", "searcher Giving, trial 0: the note of its proposal cannot be written as JSON"),
+    ],
+)
+def test_what_is_no_proposal_is_refused(what: str, said: str, store: Path) -> None:
+    mine = Study(Space({"a": Integer(0, 3)}), lambda trial: 1.0, searcher=Giving(what), store=store)
+    with pytest.raises(StudyError, match=said):
+        mine.run(trials=1)
+    assert mine.trials == []
+
+
+def test_the_time_of_asks_is_known(store: Path) -> None:
+    """In each run its own."""
+    mine = Study(Space({"a": Integer(0, 9)}), lambda trial: 1.0, searcher=Giving("sound"), store=store)
+    for trials in (4, 8):
+        snapshots: list[Snapshot] = []
+        mine.run(trials=trials, progress=snapshots.append)
+        assert 0.04 <= snapshots[-1].seconds_asking < snapshots[-1].seconds
 
 
 def double(n: int) -> int:
