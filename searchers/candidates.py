@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsearch.errors import ArchsearchError, EndlessSpace, Infeasible
+from archsearch.searchers.nudges import nudges
 from archsearch.searchers.patience import patience
 from archsearch.spaces.architecture import Architecture
 from archsearch.spaces.moves import live
@@ -67,7 +68,8 @@ class Candidates:
         return self.new(drawn)
 
     def near(self, arch: Architecture, number: int) -> list[Architecture]:
-        """Neighbours of an architecture: all where they are few, else so many mutations."""
+        """Neighbours of an architecture: all where they are few, else so many mutations, half of them small steps where
+        it has numbers."""
         if isinstance(self.space, Pool):
             return self.new(self.space.neighbors(arch, number, self.rng))
         if sum([decision.size - 1 for decision in live(self.space, arch).values()]) <= number:
@@ -76,7 +78,8 @@ class Candidates:
             except EndlessSpace:
                 return self.new(self.ending(arch, number))
         with patience(number):
-            return self.new(self.mutations(arch, number))
+            small = nudges(self.space, arch, number // 2, self.rng)
+            return self.new(small + self.mutations(arch, number - len(small)))
 
     def ending(self, arch: Architecture, number: int) -> list[Architecture]:
         """Those of so many mutations that end, in a grammar that sometimes does not."""

@@ -28,8 +28,10 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 
 MAX_PATHS = 2_000
-# A number with more answers than this is described by how far along its range it is, in so many steps.
+# A number with more answers than this is described by how far along its range it is, by so many columns.
 MAX_LEVELS = 16
+# The share of the range over which each of them goes from its least value to its largest.
+RAMP = 0.5
 
 UNKNOWN, COMPUTED = -1, -2
 
@@ -69,10 +71,22 @@ def along(decision: IntegerRange | RealRange, answer: float) -> float:
 
 
 def steps(shares: list[float]) -> Array:
-    """A thermometer with MAX_LEVELS steps for each share, centred: squared distances are at most 1/2."""
-    filled = np.clip(np.array(shares)[:, None] * MAX_LEVELS - np.arange(MAX_LEVELS), 0.0, 1.0) - 0.5
-    scaled: Array = np.multiply(filled, math.sqrt(0.5 / MAX_LEVELS), dtype=np.float64)
-    return scaled
+    """MAX_LEVELS ramps for each share, each half a range long, centred: squared distances are at most 1/2.
+
+    Of numbers that are near, the squared distance grows with the square of how far apart they stand, so the kernel is
+    smooth in a number.
+    """
+    return ramps(np.array(shares)) * (math.sqrt(0.5) / LENGTH)
+
+
+def ramps(shares: Array) -> Array:
+    middle = (np.arange(MAX_LEVELS) + 0.5) / MAX_LEVELS
+    filled: Array = np.clip((shares[:, None] - middle) / RAMP, -0.5, 0.5)
+    return filled
+
+
+# From one end of a range to the other.
+LENGTH = float(np.linalg.norm(np.diff(ramps(np.array([0.0, 1.0])), axis=0)))
 
 
 def table_of(decision: Decision) -> Array:
