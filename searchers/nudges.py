@@ -15,8 +15,8 @@ from archsearch.spaces.space import Space
 
 # A step is normal, in shares of the range or of its logarithm; between these its deviation is drawn, in the logarithm.
 LONGEST, SHORTEST = 0.3, 0.003
-# Where a number has fewer answers than this, the nearest come up often enough among all others.
-MIN_ANSWERS = 8
+# Where a number has at most so many answers, the nearest come up often enough among all others.
+FEW = 10
 
 
 def nudges(space: Space, arch: Architecture, n: int, rng: random.Random) -> list[Architecture]:
@@ -29,7 +29,7 @@ def nudges(space: Space, arch: Architecture, n: int, rng: random.Random) -> list
     numbers = {
         path: decision
         for path, decision in replay.decisions.items()
-        if isinstance(decision, IntegerRange | RealRange) and decision.size >= MIN_ANSWERS
+        if isinstance(decision, IntegerRange | RealRange) and decision.size > FEW
     }
     if not numbers:
         return []
