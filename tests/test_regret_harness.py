@@ -167,6 +167,14 @@ def test_recheck_keeps_what_comes_out_the_same(
     assert "3 does other than 2" in capsys.readouterr().out
 
 
+def test_recheck_begins_no_file(tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of what is on file: two runs of another method would be in the tables as all of its runs."""
+    monkeypatch.setattr(tasks, "task", lambda name: TINY)
+    make(tmp_path, 2, recheck=True)
+    assert counting.seeds == []
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
 def test_refusal_leaves_no_file(tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that a method cannot do is said, and not on file."""
     refused = Task("refused", SPACE, noisy, 9.0, 0.0)

@@ -89,6 +89,8 @@ def missing(
     for name in names:
         path = results.path_of(folder, task.name, name)
         found, what = results.read(path), method(name)
+        if recheck and found is None:
+            continue  # two runs of a method would stand in its tables for what it is
         if recheck and found is not None and dict(found.settings) == dict(what.settings) and not found.is_of(what):
             if same_runs(found):
                 found.version = what.version
